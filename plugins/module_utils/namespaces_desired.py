@@ -1,0 +1,305 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the namespaces module is asked for: arguments, checked and brought into the kernel's own spelling.
+
+Every word that comes out of here is fit to stand in a line for ip.
+"""
+
+from __future__ import annotations
+
+import pwd
+import typing as t
+
+from ansible_collections.weft.fabric.plugins.module_utils import iproute, netns
+from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
+from ansible_collections.weft.fabric.plugins.module_utils.rtnetlink import MAIN_TABLE
+
+LINK_KINDS = ("veth", "tap", "existing")
+ROUTE_KINDS = ("unicast", "blackhole", "unreachable", "prohibit", "throw")
+
+# The metric the kernel gives an IPv6 route that comes without one.
+_IPV6_METRIC = 1024
+_TABLES = {"main": MAIN_TABLE, "default": 253, "local": 255}
+_MAX = (1 << 32) - 1
+
+
+class Link(t.NamedTuple):
+    """A device. What is None is left as it is."""
+
+    namespace: t.Optional[str]
+    name: str
+    kind: str
+    present: bool
+    peer: t.Optional[str]
+    mac: t.Optional[str]
+    mtu: t.Optional[int]
+    addresses: t.Optional[t.Tuple[str, ...]]
+    tx_checksum: t.Optional[bool]
+    owner: t.Optional[int]
+    up: bool
+    mark: str
+    takes_addresses_from: t.Optional[str]
+
+    @property
+    def ours(self) -> bool:
+        """Whether the collection makes the device; an existing one is only set up."""
+        return self.kind != "existing"
+
+
+class Route(t.NamedTuple):
+    """A route. device None: whichever the kernel finds by the gateway."""
+
+    family: int
+    table: int
+    to: str
+    metric: int
+    kind: str
+    via: t.Optional[str]
+    device: t.Optional[str]
+    onlink: bool
+
+    @property
+    def key(self) -> t.Tuple[int, int, str, int]:
+        return (self.family, self.table, self.to, self.metric)
+
+
+class Neighbour(t.NamedTuple):
+    """A permanent ARP or ND entry."""
+
+    device: str
+    address: str
+    mac: str
+
+
+class Rule(t.NamedTuple):
+    """A policy routing rule."""
+
+    family: int
+    priority: int
+    source: str
+    to: str
+    iif: str
+    table: int
+
+
+class Namespace(t.NamedTuple):
+    """A network namespace; name None is the host's own. A list that is None is left as it is."""
+
+    name: t.Optional[str]
+    present: bool
+    links: t.Dict[str, Link]
+    routes: t.Optional[t.Dict[t.Tuple[int, int, str, int], Route]]
+    neighbours: t.Optional[t.Dict[t.Tuple[str, str], Neighbour]]
+    rules: t.Optional[t.Dict[Rule, Rule]]
+    absent: t.Tuple[t.Any, ...]  # routes, neighbours and rules that must not be there
+    sysctls: t.Dict[str, str]  # path of the file: value
+
+
+MARK = "weft.fabric"
+
+
+def parse(params: t.Mapping[str, t.Any]) -> t.Dict[t.Optional[str], Namespace]:
+    """Return the desired namespaces by name, in the order given."""
+    found: t.Dict[t.Optional[str], Namespace] = {}
+    for item in params.get("namespaces") or []:
+        name = item.get("name")
+        where = "namespace %s" % name if name is not None else "the host's own namespace"
+        if name is not None:
+            iproute.namespace(name, where)
+        if name in found:
+            raise FabricError("%s is listed twice: put all of it into one item" % where)
+        found[name] = _namespace(name, item, where)
+    _check_peers(found)
+    return found
+
+
+def _namespace(name: t.Optional[str], item: t.Mapping[str, t.Any], where: str) -> Namespace:
+    present = item.get("state") != "absent"
+    if name is None and not present:
+        raise FabricError("the host's own namespace cannot be absent: give the name of a namespace")
+    absent: t.List[t.Any] = []
+    links = [_link(name, entry, where) for entry in item.get("links") or []]
+    routes = _properties(item.get("routes"), _route, where, absent)
+    neighbours = _properties(item.get("neighbours"), _neighbour, where, absent)
+    rules = _properties(item.get("rules"), _rule, where, absent)
+    return Namespace(
+        name=name,
+        present=present,
+        links=_unique(links, lambda link: link.name, where),
+        routes=None if routes is None else _unique(routes, lambda route: route.key, where),
+        neighbours=None if neighbours is None else _unique(neighbours, lambda n: (n.device, n.address), where),
+        rules=None if rules is None else _unique(rules, lambda rule: rule, where),
+        absent=tuple(absent),
+        sysctls=dict(_sysctl(key, value, where) for key, value in (item.get("sysctls") or {}).items()),
+    )
+
+
+def _properties(
+    entries: t.Optional[t.List[t.Mapping[str, t.Any]]],
+    parser: t.Callable[[t.Mapping[str, t.Any], str], t.Any],
+    where: str,
+    absent: t.List[t.Any],
+) -> t.Optional[t.List[t.Any]]:
+    """Parse routes, neighbours or rules; those with state absent go to a list of their own."""
+    if entries is None:
+        return None
+    wanted = []
+    for entry in entries:
+        (absent if entry.get("state") == "absent" else wanted).append(parser(entry, where))
+    return wanted
+
+
+def _unique(items: t.Iterable[t.Any], key: t.Callable[[t.Any], t.Any], where: str) -> t.Dict[t.Any, t.Any]:
+    found: t.Dict[t.Any, t.Any] = {}
+    for item in items:
+        if key(item) in found:
+            raise FabricError("%s: %s is listed twice" % (where, _name_of(item)))
+        found[key(item)] = item
+    return found
+
+
+def _name_of(item: t.Any) -> str:
+    for attribute in ("name", "to", "address"):
+        if getattr(item, attribute, None):
+            return "%s %s" % (type(item).__name__.lower(), getattr(item, attribute))
+    return "an entry"
+
+
+def _link(namespace: t.Optional[str], item: t.Mapping[str, t.Any], where: str) -> Link:
+    name = iproute.interface(item.get("name"), where + ", links")
+    where = "%s, link %s" % (where, name)
+    kind = item.get("kind")
+    if kind not in LINK_KINDS:
+        raise FabricError("%s: kind %r is none of %s" % (where, kind, ", ".join(LINK_KINDS)))
+    _check_options(item, kind, where)
+    addresses = item.get("addresses")
+    source = item.get("takes_addresses_from")
+    resource = iproute.resource(item.get("resource") or "", where)
+    return Link(
+        namespace=namespace,
+        name=name,
+        kind=kind,
+        present=item.get("state") != "absent",
+        peer=iproute.interface(item.get("peer"), where + ", peer") if kind == "veth" else None,
+        mac=None if item.get("mac") is None else iproute.mac(item["mac"], where),
+        mtu=None if item.get("mtu") is None else iproute.number(item["mtu"], where + ", mtu", 68, 65535),
+        addresses=None if addresses is None else tuple(iproute.interface_address(text, where) for text in addresses),
+        tx_checksum=item.get("tx_checksum"),
+        owner=None if item.get("owner") is None else _owner(item["owner"], where),
+        up=item.get("up") is not False,
+        mark=(MARK + " " + resource).rstrip(),
+        takes_addresses_from=None if source is None else iproute.interface(source, where + ", takes_addresses_from"),
+    )
+
+
+def _check_options(item: t.Mapping[str, t.Any], kind: str, where: str) -> None:
+    """Refuse options that mean nothing for this kind of link."""
+    for option, kinds in (("peer", ("veth",)), ("owner", ("tap",)), ("takes_addresses_from", ("existing",))):
+        if item.get(option) is not None and kind not in kinds:
+            raise FabricError("%s: %s is for links of kind %s only" % (where, option, ", ".join(kinds)))
+    if item.get("state") == "absent" and kind == "existing":
+        raise FabricError("%s: a link of kind existing belongs to somebody else and is never removed" % where)
+    if item.get("takes_addresses_from") is not None and not item.get("addresses"):
+        raise FabricError("%s: takes_addresses_from needs addresses: which ones are to move?" % where)
+
+
+def _owner(name: t.Any, where: str) -> int:
+    text = iproute.user(name, where)
+    if text.isdigit():
+        return int(text)
+    try:
+        return pwd.getpwnam(text).pw_uid
+    except KeyError:
+        raise FabricError("%s: there is no user %s on this host: install what brings it, or name another" % (where, text))
+
+
+def _route(item: t.Mapping[str, t.Any], where: str) -> Route:
+    where += ", routes"
+    via = None if item.get("via") is None else iproute.address(item["via"], where)
+    if item.get("to") == "default":
+        if via is None:
+            raise FabricError("%s: a default route needs via, or to: 0.0.0.0/0 or ::/0" % where)
+        family, to = via.version, "default"
+    else:
+        network = iproute.network(item.get("to"), where)
+        family, to = network.version, str(network) if network.prefixlen else "default"
+    if via is not None and via.version != family:
+        raise FabricError("%s: %s via %s mixes IPv4 and IPv6" % (where, item.get("to"), via))
+    kind = item.get("type") or "unicast"
+    if kind not in ROUTE_KINDS:
+        raise FabricError("%s: type %r is none of %s" % (where, kind, ", ".join(ROUTE_KINDS)))
+    device = None if item.get("dev") is None else iproute.interface(item["dev"], where)
+    if kind == "unicast" and via is None and device is None and item.get("state") != "absent":
+        raise FabricError("%s: the route to %s needs via, dev or both" % (where, item.get("to")))
+    metric = iproute.number(item.get("metric") or 0, where, 0, _MAX)
+    return Route(
+        family=family,
+        table=_table(item.get("table"), where),
+        to=to,
+        metric=metric or (_IPV6_METRIC if family == 6 else 0),
+        kind=kind,
+        via=None if via is None else str(via),
+        device=device,
+        onlink=bool(item.get("onlink")),
+    )
+
+
+def _table(value: t.Any, where: str) -> int:
+    if value is None:
+        return MAIN_TABLE
+    return _TABLES[value] if value in _TABLES else iproute.number(value, where + ", table", 1, _MAX)
+
+
+def _neighbour(item: t.Mapping[str, t.Any], where: str) -> Neighbour:
+    where += ", neighbours"
+    address = str(iproute.address(item.get("ip"), where))
+    absent = item.get("state") == "absent" and item.get("mac") is None
+    return Neighbour(
+        device=iproute.interface(item.get("dev"), where),
+        address=address,
+        mac="" if absent else iproute.mac(item.get("mac"), where),
+    )
+
+
+def _rule(item: t.Mapping[str, t.Any], where: str) -> Rule:
+    where += ", rules"
+    ends = {side: iproute.network(item[side], where) for side in ("from", "to") if item.get(side) is not None}
+    versions = {network.version for network in ends.values()}
+    if item.get("ip_version") is not None:
+        versions.add(iproute.number(item["ip_version"], where + ", ip_version", 4, 6))
+    if len(versions) > 1:
+        raise FabricError("%s: from, to and ip_version of one rule mix IPv4 and IPv6" % where)
+    text = {side: "default" if not network.prefixlen else str(network) for side, network in ends.items()}
+    return Rule(
+        family=versions.pop() if versions else 4,
+        priority=iproute.number(item.get("priority"), where + ", priority", 1, 32765),
+        source=text.get("from", "default"),
+        to=text.get("to", "default"),
+        iif="" if item.get("iif") is None else iproute.interface(item["iif"], where),
+        table=_table(item.get("table"), where),
+    )
+
+
+def _sysctl(name: t.Any, value: t.Any, where: str) -> t.Tuple[str, str]:
+    path = netns.sysctl_path(name, where)
+    text = str(int(value)) if isinstance(value, bool) else str(value)
+    if not text.isprintable():
+        raise FabricError("%s: the value of sysctl %s must be one line" % (where, name))
+    return path, " ".join(text.split())
+
+
+def _check_peers(namespaces: t.Dict[t.Optional[str], Namespace]) -> None:
+    """The host's ends of all veth pairs share one name space with the host's own links."""
+    own = namespaces.get(None)
+    taken = {name: "the host's own links" for name, link in (own.links if own else {}).items() if link.present}
+    for namespace in namespaces.values():
+        for link in namespace.links.values():
+            if link.peer is None or not link.present or not namespace.present:
+                continue
+            if link.peer in taken:
+                raise FabricError(
+                    "link %s of %s: its peer %s is already named by %s"
+                    % (link.name, namespace.name or "the host's own namespace", link.peer, taken[link.peer])
+                )
+            taken[link.peer] = "link %s of %s" % (link.name, namespace.name or "the host's own namespace")

@@ -1,0 +1,63 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The state of one host: what each module is to make of it.
+
+To add a technology, write a file that takes a HostView and returns a module's arguments, and name it in CONCERNS.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import (
+    br_int,
+    br_tun,
+    bridges,
+    dhcp,
+    links,
+    provider,
+    requirements,
+    underlay,
+)
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import HostView, view_host
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import Topology
+
+Arguments = dict[str, t.Any]
+Templates = t.Mapping[str, str]
+
+
+def compile_host(
+    topology: Topology, host: str, concern: str | None = None, templates: Templates | None = None
+) -> dict[str, Arguments]:
+    """Return the state of a host: the arguments of each module, by the module's name.
+
+    concern limits the answer (and the work) to one of CONCERNS or PREPARATIONS. templates replaces the
+    collection's own templates: file name to text. The model must have been scheduled and allocated.
+    """
+    view = view_host(topology, host)
+    if concern is None:
+        return {name: compiler(view, templates or {}) for name, compiler in CONCERNS.items()}
+    return {concern: {**CONCERNS, **PREPARATIONS}[concern](view, templates or {})}
+
+
+def compile_flows(view: HostView) -> Arguments:
+    """Return the arguments of openflow_flows."""
+    tunnel = br_tun.compile_br_tun(view)
+    tables = [br_int.compile_br_int(view), *([tunnel] if tunnel else []), *provider.compile_providers(view)]
+    return {"bridges": [table.as_arguments() for table in tables]}
+
+
+#: In the order in which a host wants them.
+CONCERNS: dict[str, t.Callable[[HostView, Templates], Arguments]] = {
+    "namespaces": lambda view, _templates: links.compile_namespaces(view),
+    "ovs_bridges": lambda view, _templates: bridges.compile_bridges(view),
+    "openflow_flows": lambda view, _templates: compile_flows(view),
+    "dhcp_servers": dhcp.compile_dhcp,
+}
+
+#: What a host needs before; not part of its state.
+PREPARATIONS: dict[str, t.Callable[[HostView, Templates], Arguments]] = {
+    "requirements": lambda view, _templates: requirements.compile_requirements(view),
+    "underlay": lambda view, _templates: underlay.compile_underlay(view),
+}

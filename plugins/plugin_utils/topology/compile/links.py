@@ -1,0 +1,106 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Namespaces, links and addresses: the arguments of namespaces."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import names, underlay
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.bridges import resource_path
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import (
+    DHCP_OWNER,
+    HostView,
+    LocalPort,
+    NetworkView,
+)
+
+Item = dict[str, t.Any]
+
+
+def compile_namespaces(view: HostView) -> Item:
+    """Return the arguments of namespaces: the host's own first (without a name), then the others by name."""
+    own: list[Item] = []
+    others: dict[str, Item] = {}
+    for network, local in view.local_ports:
+        namespace = _namespace(network, local)
+        link = _link(view, network, local)
+        if link is None:
+            continue
+        if namespace is None:
+            own.append(link)
+        else:
+            others.setdefault(namespace, {"name": namespace, "links": []})["links"].append(link)
+        if namespace is not None and local.port.device_owner == DHCP_OWNER:
+            others[namespace].update(
+                routes=_default_routes(network, link["name"]), sysctls=_server_sysctls(link["name"])
+            )
+    items = [others[name] for name in sorted(others)]
+    moved = underlay.compile_namespace(view)
+    if moved is not None:
+        items.insert(0, {**moved, "links": moved["links"] + own})
+    elif own:
+        items.insert(0, {"links": own})
+    return {"namespaces": items}
+
+
+def _namespace(network: NetworkView, local: LocalPort) -> str | None:
+    if local.port.device_owner == DHCP_OWNER:
+        return names.dhcp_namespace(network.network.id)
+    return local.port.binding.namespace if local.port.binding.kind == "veth" else None
+
+
+def _link(view: HostView, network: NetworkView, local: LocalPort) -> Item | None:
+    """Return the link of a port; None when Open vSwitch or somebody else makes it."""
+    binding = local.port.binding
+    mark = {"resource": resource_path(local)}
+    if local.port.device_owner == DHCP_OWNER:
+        return {**_veth(view, network, local), "addresses": _addresses(network, local), **mark}
+    if binding.kind == "veth":
+        # No address: the network gives it by DHCP, or whoever uses the namespace does.
+        return {**_veth(view, network, local), **mark}
+    if binding.kind == "tap":
+        owner = {"owner": binding.owner} if binding.owner else {}
+        # No MAC: the port's belongs to the machine behind the tap, and the host's end must not have the same.
+        return {"name": local.device, "kind": "tap", "mtu": network.network.mtu, **owner, **mark}
+    return None
+
+
+def _veth(view: HostView, network: NetworkView, local: LocalPort) -> Item:
+    link: Item = {
+        "name": names.far_end_name(local.port, local.id),
+        "kind": "veth",
+        "peer": local.device,
+        "mac": local.port.mac_address,
+        "mtu": network.network.mtu,
+    }
+    if view.host.datapath_type == "netdev":
+        # Open vSwitch's userspace datapath forwards frames as they are; nobody would fill in the checksums
+        # that a kernel leaves to the hardware, and TCP and UDP would fail while ping works.
+        link["tx_checksum"] = False
+    return link
+
+
+def _addresses(network: NetworkView, local: LocalPort) -> list[str]:
+    subnets = network.network.subnets
+    return [f"{ip.address}/{subnets[ip.subnet].cidr.prefixlen}" for ip in local.port.fixed_ips if ip.address]
+
+
+def _default_routes(network: NetworkView, device: str) -> list[Item]:
+    """Return a default route for each IP version that has a gateway: a name server may have to be reached."""
+    routes: dict[int, Item] = {}
+    for subnet in network.network.subnets.values():
+        if subnet.gateway_ip is not None:
+            destination = "0.0.0.0/0" if subnet.ip_version == 4 else "::/0"
+            routes.setdefault(subnet.ip_version, {"to": destination, "via": str(subnet.gateway_ip), "dev": device})
+    return [routes[version] for version in sorted(routes)]
+
+
+def _server_sysctls(device: str) -> Item:
+    """Return what keeps tenants from configuring our server, and its addresses usable at once."""
+    return {
+        f"net.ipv6.conf.{scope}.{setting}": "0"
+        for scope in ("default", device)
+        for setting in ("accept_ra", "accept_dad")
+    }

@@ -1,0 +1,30 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must be on a host before anything is changed there: the arguments of requirements_info."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import HostView
+
+PROGRAMS = ("ip", "ovs-vsctl", "ovs-ofctl")
+
+
+def compile_requirements(view: HostView) -> dict[str, t.Any]:
+    """Return the programs that a host's modules call, and the interfaces they use with their least MTU."""
+    programs = list(PROGRAMS)
+    if any(network.dhcp_server for network in view.networks):
+        programs.append("dnsmasq")
+    interfaces: dict[str, int] = {}
+    underlay = view.host.underlay
+    if underlay is not None and underlay.interface is not None:
+        interfaces[underlay.interface] = underlay.mtu
+    for attachment, _networks in view.providers.values():
+        if attachment.interface is not None:
+            interfaces[attachment.interface] = view.topology.physical_networks[attachment.physical_network].mtu
+    return {
+        "programs": programs,
+        "interfaces": [{"name": name, "mtu": mtu} for name, mtu in interfaces.items()],
+    }

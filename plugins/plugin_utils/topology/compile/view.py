@@ -1,0 +1,209 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one host needs to know of the topology: its networks, who is on them, and where.
+
+Every file of the compiler reads this view and nothing else, so a host's state can only speak of networks that
+have a port on it.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ansible_collections.weft.fabric.plugins.module_utils import pipeline
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import names
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import (
+    TUNNEL_TYPES,
+    Host,
+    HostPhysicalNetwork,
+    IPAddress,
+    Network,
+    Port,
+    Topology,
+)
+
+DHCP_OWNER = "network:dhcp"
+
+
+@dataclass(slots=True)
+class LocalPort:
+    """A port on this host, with what its id gives computed once."""
+
+    port: Port
+    id: str
+    device: str  # its name on br-int; empty for a port that somebody else plugs in
+    iface_id: str  # external_ids:iface-id of its interface
+    cookie: int
+
+    @property
+    def reference(self) -> str:
+        """The port as a flow names it."""
+        return f'"{self.device}"' if self.device else f'"iface-id:{self.iface_id}"'
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the port may send anything: its owner said so, or it is our own server."""
+        return not self.port.port_security_enabled or self.port.device_owner == DHCP_OWNER
+
+
+@dataclass
+class NetworkView:
+    """A network, as a host that has a port on it sees it."""
+
+    network: Network
+    vlan: int
+    ports: list[Port]  # every port of the network that is bound to some host, in a stable order
+    local: list[LocalPort]
+    provider: HostPhysicalNetwork | None = None
+    cookie: int = 0
+    remote_hosts: list[Host] = field(default_factory=list)  # other hosts with a port, in a stable order
+
+    @property
+    def is_tunnel(self) -> bool:
+        return self.network.type in TUNNEL_TYPES
+
+    @property
+    def uplink(self) -> str | None:
+        """The patch port of br-int that leads to the rest of the network; None when all of it is here."""
+        if self.provider is not None:
+            return names.provider_patches(self.provider.bridge)[0]
+        return names.PATCH_TO_TUNNEL if self.remote_hosts else None
+
+    @cached_property
+    def has_ipv6(self) -> bool:
+        return any(subnet.ip_version == 6 for subnet in self.network.subnets.values())
+
+    @cached_property
+    def local_by_name(self) -> dict[str, LocalPort]:
+        return {local.port.name: local for local in self.local}
+
+    @cached_property
+    def ports_by_mac(self) -> dict[str, list[Port]]:
+        """Who may stand behind each MAC: its port, and every port with an address pair that names it."""
+        found: dict[str, list[Port]] = {}
+        for port in self.ports:
+            for mac in dict.fromkeys((port.mac_address, *pair_macs(port))):
+                found.setdefault(mac, []).append(port)
+        return found
+
+    @property
+    def dhcp_server(self) -> LocalPort | None:
+        """The port of this host's DHCP server; None when others serve the network, or nobody does."""
+        return next((local for local in self.local if local.port.device_owner == DHCP_OWNER), None)
+
+    @property
+    def dhcp_ports(self) -> list[Port]:
+        """The ports of all DHCP servers of the network, wherever they are."""
+        return [port for port in self.ports if port.device_owner == DHCP_OWNER]
+
+    def hosts_of(self, ports: t.Iterable[Port]) -> list[Host]:
+        """Return the other hosts among those of some ports, in a stable order."""
+        wanted = {port.host for port in ports}
+        return [host for host in self.remote_hosts if host.name in wanted]
+
+
+@dataclass
+class HostView:
+    """One host and its networks, in an order that doesn't depend on the order of the topology file."""
+
+    topology: Topology
+    host: Host
+    networks: list[NetworkView]
+
+    @property
+    def tunnel_networks(self) -> list[NetworkView]:
+        return [network for network in self.networks if network.is_tunnel]
+
+    @property
+    def local_ports(self) -> t.Iterator[tuple[NetworkView, LocalPort]]:
+        for network in self.networks:
+            for local in network.local:
+                yield network, local
+
+    @cached_property
+    def providers(self) -> dict[str, tuple[HostPhysicalNetwork, list[NetworkView]]]:
+        """The provider bridges in use, by name, each with the networks it carries."""
+        found: dict[str, tuple[HostPhysicalNetwork, list[NetworkView]]] = {}
+        for network in self.networks:
+            if network.provider is not None:
+                found.setdefault(network.provider.bridge, (network.provider, []))[1].append(network)
+        return dict(sorted(found.items()))
+
+    @cached_property
+    def peers(self) -> list[tuple[str, Host]]:
+        """The tunnels of this host: (type, other host), one for each that shares a network of that type."""
+        found = {
+            (network.network.type, host.name): host for network in self.tunnel_networks for host in network.remote_hosts
+        }
+        return [(key[0], host) for key, host in sorted(found.items())]
+
+
+def view_host(topology: Topology, host_name: str) -> HostView:
+    """Return what a host needs to know; KeyError when the topology has no such host."""
+    host = topology.hosts[host_name]
+    networks = sorted(topology.networks_by_host[host_name], key=lambda network: network.key)
+    return HostView(topology, host, [_view_network(topology, host, network) for network in networks])
+
+
+def vtep(host: Host) -> IPAddress:
+    """Return the tunnel end point of a host that has a tunnel network."""
+    if host.underlay is None:
+        raise ValueError(f"{host.where}: host {host.name} has a tunnel network, but no underlay address")
+    return host.underlay.address
+
+
+def cookie_of(resource_id: str) -> int:
+    """Return the cookie of a resource's flows: the mark, and as much of the id as fits."""
+    return (pipeline.COOKIE_MARK << 32) | int(resource_id[:8], 16)
+
+
+def learned_cookie_of(resource_id: str) -> int:
+    """Return the cookie of the flows that a resource's flows learn."""
+    return (pipeline.COOKIE_MARK_LEARNED << 32) | int(resource_id[:8], 16)
+
+
+def pair_macs(port: Port) -> list[str]:
+    """Return the MACs that a port's address pairs add to its own."""
+    return [pair.mac_address for pair in port.allowed_address_pairs if pair.mac_address]
+
+
+def _view_network(topology: Topology, host: Host, network: Network) -> NetworkView:
+    ports = sorted(
+        (port for port in topology.ports_by_network[network.key] if port.host is not None),
+        key=lambda port: port.name,
+    )
+    remote = {port.host: topology.hosts[port.host] for port in ports if port.host and port.host != host.name}
+    return NetworkView(
+        network=network,
+        vlan=topology.local_vlan(host.name, network),
+        ports=ports,
+        local=[_local_port(port) for port in ports if port.host == host.name],
+        provider=None if network.type in TUNNEL_TYPES else _provider(host, network),
+        cookie=cookie_of(network.id),
+        remote_hosts=[remote[name] for name in sorted(remote)],
+    )
+
+
+def _provider(host: Host, network: Network) -> HostPhysicalNetwork:
+    try:
+        return host.physical_networks[network.physical_network or ""]
+    except KeyError:
+        raise ValueError(
+            f"{network.where}: network {network.project}/{network.name} has a port on host {host.name}, "
+            f"which does not reach physical network {network.physical_network}"
+        ) from None
+
+
+def _local_port(port: Port) -> LocalPort:
+    port_id = port.id
+    plugged_by_others = port.binding.kind == "iface_id"
+    return LocalPort(
+        port=port,
+        id=port_id,
+        device="" if plugged_by_others else names.device_name(port, port_id),
+        iface_id=(port.binding.iface_id or port_id) if plugged_by_others else port_id,
+        cookie=cookie_of(port_id),
+    )

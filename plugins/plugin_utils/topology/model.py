@@ -1,0 +1,280 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a topology consists of.
+
+Plain dataclasses with Neutron's names. The loader fills in what the file says (and the defaults),
+the allocator fills in what it does not say (numbers, MACs, addresses), the scheduler fills in
+placement. After that the model is read only: the compiler turns it into host states.
+
+Every resource knows the file and line it came from, so that each later stage can point there.
+"""
+
+from __future__ import annotations
+
+import typing as t
+import uuid
+from dataclasses import dataclass, field
+from functools import cached_property
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+IPAddress = t.Union[IPv4Address, IPv6Address]
+IPNetwork = t.Union[IPv4Network, IPv6Network]
+
+# The names of devices and namespaces on every host derive from this: never change it.
+_ID_NAMESPACE = uuid.UUID("6f1c8c0e-51a5-5f0e-9a55-77656674fab1")
+
+TUNNEL_TYPES = ("vxlan", "gre", "geneve")
+PROVIDER_TYPES = ("vlan", "flat")
+HOST_ROLES = ("network_node", "compute_node")
+BINDING_KINDS = ("tap", "veth", "internal", "iface_id")
+
+# A local VLAN of 4095 is Neutron's quarantine (DEAD_VLAN_TAG); it is never allocated.
+LOCAL_VLAN_RANGE = (1, 4094)
+
+
+def resource_id(*parts: str) -> str:
+    """Return the UUID of a resource: the same name has the same id on every machine, for ever."""
+    return str(uuid.uuid5(_ID_NAMESPACE, "/".join(parts)))
+
+
+@dataclass(slots=True, frozen=True)
+class Where:
+    """Where a resource stands: file, line (1-based) and path inside the file (projects.blue.ports.web-1)."""
+
+    file: str
+    line: int
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.path}"
+
+
+@dataclass(slots=True)
+class PhysicalNetwork:
+    """A layer-2 segment outside the fabric that provider networks map to."""
+
+    name: str
+    where: Where
+    mtu: int = 1500
+
+
+@dataclass(slots=True)
+class HostPhysicalNetwork:
+    """How one host reaches a physical network.
+
+    With an interface the collection makes the bridge and plugs the interface into it; without one,
+    the bridge belongs to somebody else, must exist, and only gets a patch port.
+    """
+
+    physical_network: str
+    bridge: str
+    interface: str | None = None
+
+
+@dataclass(slots=True)
+class Underlay:
+    """The tunnel end point (VTEP) of a host.
+
+    With datapath_type netdev, Open vSwitch wants the VTEP address on a bridge of its own:
+    then interface is plugged into bridge and the addresses move to the bridge.
+    """
+
+    address: IPAddress
+    prefix_length: int | None = None
+    interface: str | None = None
+    bridge: str | None = None
+    mtu: int = 1500
+    routes: tuple[tuple[IPNetwork, IPAddress], ...] = ()  # (to, via) of a routed underlay
+
+
+@dataclass(slots=True)
+class Host:
+    """A machine the collection configures."""
+
+    name: str
+    where: Where
+    roles: tuple[str, ...]
+    underlay: Underlay | None = None
+    datapath_type: str = "system"  # or netdev
+    physical_networks: dict[str, HostPhysicalNetwork] = field(default_factory=dict)
+    vars: dict[str, t.Any] = field(default_factory=dict)  # plain Ansible variables, ansible_host among them
+
+
+@dataclass(slots=True)
+class DhcpOption:
+    """One DHCP option: a name dnsmasq knows or a number, and its value as text."""
+
+    name: str
+    value: str
+    ip_version: int = 4
+
+
+@dataclass(slots=True)
+class Subnet:
+    """An address range of a network (Neutron: subnet)."""
+
+    name: str
+    where: Where
+    cidr: IPNetwork
+    gateway_ip: IPAddress | None = None  # first address unless said otherwise; None: no gateway
+    enable_dhcp: bool = True
+    allocation_pools: tuple[tuple[IPAddress, IPAddress], ...] = ()
+    dns_nameservers: tuple[IPAddress, ...] = ()
+    ntp_servers: tuple[IPAddress, ...] = ()
+    host_routes: tuple[tuple[IPNetwork, IPAddress], ...] = ()  # (destination, nexthop)
+    ipv6_mode: str | None = None  # slaac | dhcpv6-stateless | dhcpv6-stateful; None on IPv4
+    lease_time: int = 86400  # seconds
+    extra_dhcp_opts: tuple[DhcpOption, ...] = ()
+
+    @property
+    def ip_version(self) -> int:
+        return self.cidr.version
+
+
+@dataclass
+class Network:
+    """A layer-2 segment of a project (Neutron: network)."""
+
+    name: str
+    project: str
+    where: Where
+    type: str = "vxlan"
+    physical_network: str | None = None
+    segmentation_id: int | None = None  # VNI, GRE key or VLAN id; the allocator fills it in for tunnels
+    local_vlan: int | None = None  # preferred VLAN on br-int; see Topology.local_vlan()
+    mtu: int = 0  # bytes of IP packet; filled in by the allocator when the file does not say
+    external: bool = False
+    mac_learning: bool = False  # True: unknown MACs live here; learn them and flood to find them
+    dhcp_servers: int = 1  # on how many network nodes dnsmasq serves this network
+    dns_domain: str = ""
+    subnets: dict[str, Subnet] = field(default_factory=dict)
+
+    @cached_property
+    def id(self) -> str:
+        return resource_id(self.project, "networks", self.name)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.project, self.name)
+
+
+@dataclass(slots=True)
+class FixedIp:
+    """An address of a port in a subnet of its network. The allocator fills in a missing address."""
+
+    subnet: str
+    address: IPAddress | None = None
+    pinned: bool = False  # the topology file named it
+
+
+@dataclass(slots=True)
+class AddressPair:
+    """A further address (a CIDR) that may appear behind a port, with the port's own MAC unless it names one."""
+
+    cidr: IPNetwork
+    mac_address: str | None = None
+
+
+@dataclass(slots=True)
+class Binding:
+    """How a port is plugged into br-int on its host.
+
+    tap: a persistent tap for QEMU/libvirt. veth: one end in a namespace. internal: an OVS internal
+    port. iface_id: an interface that libvirt, Proxmox or Incus plugs in, found by external_ids:iface-id.
+    """
+
+    kind: str = "tap"
+    interface: str | None = None  # device name on the host (tap, internal) or inside the namespace (veth)
+    namespace: str | None = None  # veth: the namespace of the far end, made if it is missing
+    owner: str | None = None  # tap: the user that may open it
+    iface_id: str | None = None  # iface_id: what external_ids:iface-id says; the port's id unless given
+
+
+@dataclass(slots=True)
+class Port:
+    """A connection to a network: address, MAC and the place where it is plugged in (Neutron: port)."""
+
+    name: str
+    project: str
+    network: str
+    where: Where
+    host: str | None = None
+    mac_address: str = ""
+    mac_pinned: bool = False
+    fixed_ips: list[FixedIp] = field(default_factory=list)
+    binding: Binding = field(default_factory=Binding)
+    port_security_enabled: bool = True
+    allowed_address_pairs: tuple[AddressPair, ...] = ()
+    dns_name: str = ""  # the port's name unless given
+    extra_dhcp_opts: tuple[DhcpOption, ...] = ()
+    device_owner: str = ""  # network:dhcp for the ports the scheduler adds
+
+    @property
+    def id(self) -> str:
+        return resource_id(self.project, "ports", self.name)
+
+    @property
+    def addresses(self) -> list[IPAddress]:
+        return [ip.address for ip in self.fixed_ips if ip.address is not None]
+
+
+@dataclass
+class Project:
+    """A tenant: a name space for resources, apart from all others (Neutron: project)."""
+
+    name: str
+    where: Where
+    networks: dict[str, Network] = field(default_factory=dict)
+    ports: dict[str, Port] = field(default_factory=dict)
+
+
+@dataclass
+class Topology:
+    """The whole model."""
+
+    files: tuple[str, ...] = ()
+    underlay_mtu: int = 1500
+    hosts: dict[str, Host] = field(default_factory=dict)
+    physical_networks: dict[str, PhysicalNetwork] = field(default_factory=dict)
+    projects: dict[str, Project] = field(default_factory=dict)
+    # Scheduled: the DHCP port of a network on each network node that serves it.
+    dhcp_ports: dict[tuple[str, str], list[Port]] = field(default_factory=dict)
+    # Allocated: exceptions to Network.local_vlan, where two networks with one number meet on a host.
+    local_vlan_overrides: dict[tuple[str, tuple[str, str]], int] = field(default_factory=dict)
+
+    def networks(self) -> t.Iterator[Network]:
+        for project in self.projects.values():
+            yield from project.networks.values()
+
+    def network(self, key: tuple[str, str]) -> Network:
+        return self.projects[key[0]].networks[key[1]]
+
+    @cached_property
+    def ports_by_network(self) -> dict[tuple[str, str], list[Port]]:
+        """All ports of each network, those of DHCP among them, in a stable order."""
+        found: dict[tuple[str, str], list[Port]] = {network.key: [] for network in self.networks()}
+        for project in self.projects.values():
+            for port in project.ports.values():
+                found[(project.name, port.network)].append(port)
+        for key, ports in self.dhcp_ports.items():
+            found[key].extend(ports)
+        return found
+
+    @cached_property
+    def networks_by_host(self) -> dict[str, list[Network]]:
+        """The networks that have a port on a host: all that this host needs to know of."""
+        found: dict[str, dict[tuple[str, str], Network]] = {name: {} for name in self.hosts}
+        for key, ports in self.ports_by_network.items():
+            network = self.network(key)
+            for port in ports:
+                if port.host is not None:
+                    found[port.host][key] = network
+        return {host: list(networks.values()) for host, networks in found.items()}
+
+    def local_vlan(self, host: str, network: Network) -> int:
+        """Return the VLAN that stands for a network on a host's br-int."""
+        number = self.local_vlan_overrides.get((host, network.key), network.local_vlan)
+        if number is None:
+            raise ValueError(f"network {network.project}/{network.name} has no local VLAN: allocate first")
+        return number

@@ -1,0 +1,263 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The whole lab: up, down, status."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from weft_lab import access, cgroups, machine, network, rootfs
+from weft_lab.definition import Host, Lab, parse
+from weft_lab.system import LabError, each, process_start, progress, run, systemd_is_pid1, write_file
+
+INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+# A booted host takes about five; below this many hosts the kernel's default of 128 is enough.
+INOTIFY_PER_HOST = 6
+INOTIFY_RAISED = 1024
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a lab's definition was read, and what stood there."""
+
+    source: Path
+    document: Any
+
+
+def saved(name: str) -> dict[str, Any]:
+    file = Path(f"/run/{name}-lab/state.json")
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError):
+        # A state that an interrupted run or another version left must not stop anybody from taking the lab down.
+        return {}
+
+
+def saved_lab(name: str) -> Lab | None:
+    document = saved(name).get("definition")
+    return parse(document) if document else None
+
+
+def origin_of(name: str) -> Origin | None:
+    state = saved(name)
+    return Origin(Path(state.get("source", "")), state["definition"]) if "definition" in state else None
+
+
+def save(lab: Lab, origin: Origin, raised_from: int | None) -> None:
+    state = {"source": str(origin.source), "definition": origin.document, "inotify_raised_from": raised_from}
+    write_file(lab.state / "state.json", json.dumps(state, indent=1) + "\n")
+
+
+def up(lab: Lab, origin: Origin, *, check: bool = False) -> dict[str, Any]:
+    started = time.monotonic()
+    before = saved_lab(lab.name)
+    gone = leaving(lab, before)
+    off = [host for host in lab.hosts if not machine.is_running(lab, host)]
+    ill = [
+        host
+        for host in lab.hosts
+        if host not in off and (cgroups.frozen(lab.machine(host)) or machine.pulled_links(lab, host))
+    ]
+    bases = {host.name: machine.base_of(lab, host) for host in off}
+    missing = sorted({host.release for host in off if not bases[host.name].is_dir()})
+    result: dict[str, Any] = {
+        "changed": bool(off or ill or gone or missing),
+        "built": missing,
+        "booted": [host.name for host in off],
+        "repaired": [host.name for host in ill],
+        "removed": [host.name for host in gone],
+        "inventory": str(access.inventory_file(lab)),
+        "controller": {"namespace": lab.fabric},
+    }
+    if check:
+        return result
+    rootfs.ensure_all(missing, lab.packages)
+    timing = {"rootfs": lap(started)}
+    prepare_machine(lab, origin)
+    mark = time.monotonic()
+    network.create_fabric(lab)
+    public = access.ensure_key(lab)
+    each(gone, lambda host: take_away(lab, host))
+
+    def boot(host: Host) -> float:
+        machine.cut_power(lab, host)
+        machine.insert_disk(lab, host, bases[host.name])
+        machine.furnish(lab, host, public)
+        machine.start(lab, host)
+        return time.monotonic()
+
+    begun = dict(zip([host.name for host in off], each(off, boot), strict=True))
+    timing["started"] = lap(mark)
+    result["changed"] |= access.write_all(lab)
+    for host in ill:
+        repair(lab, host)
+    mark = time.monotonic()
+
+    def await_boot(host: Host) -> float:
+        machine.wait_for_port(lab, host)
+        access.settled(lab, host)
+        return round(time.monotonic() - begun[host.name], 3)
+
+    result["boot_seconds"] = dict(zip(begun, each(off, await_boot), strict=True))
+    timing["booting"] = lap(mark)
+    return {**result, "kernel_datapath": kernel_datapath(), "phases": timing, "seconds": lap(started)}
+
+
+def leaving(lab: Lab, before: Lab | None) -> list[Host]:
+    """Hosts that stand but are no longer in the definition; what cannot change in a running lab is refused."""
+    if before is None:
+        return []
+    if (before.networks, before.management, before.packages) != (lab.networks, lab.management, lab.packages):
+        raise LabError(f"lab {lab.name} is up with other networks or packages: take it down first")
+    changed = [
+        host.name for host in lab.hosts if host.name in {one.name for one in before.hosts} and host not in before.hosts
+    ]
+    if changed:
+        raise LabError(f"lab {lab.name} is up with another definition of {', '.join(changed)}: take it down first")
+    kept = {host.name for host in lab.hosts}
+    return [host for host in before.hosts if host.name not in kept]
+
+
+def prepare_machine(lab: Lab, origin: Origin) -> None:
+    lab.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    limit = int(INOTIFY.read_text(encoding="utf-8"))
+    raised_from = saved(lab.name).get("inotify_raised_from")
+    if limit < INOTIFY_PER_HOST * len(lab.hosts) + 20:
+        raised_from = raised_from or limit
+        INOTIFY.write_text(str(INOTIFY_RAISED), encoding="utf-8")
+        progress(f"raised {INOTIFY} from {limit} to {INOTIFY_RAISED}; the lab's end puts it back")
+    save(lab, origin, raised_from)
+    if not kernel_datapath() and shutil.which("modprobe"):
+        run(["modprobe", "--quiet", "openvswitch"], check=False)
+
+
+def kernel_datapath() -> bool:
+    return Path("/sys/module/openvswitch").exists()
+
+
+def repair(lab: Lab, host: Host) -> None:
+    if cgroups.frozen(lab.machine(host)):
+        cgroups.freeze(lab.machine(host), False)
+    for nic in machine.pulled_links(lab, host):
+        network.set_link(lab, host, nic, True)
+    machine.remember_pulled(lab, host, set())
+
+
+def take_away(lab: Lab, host: Host) -> None:
+    machine.cut_power(lab, host)
+    machine.remove_disk(lab, host)
+    shutil.rmtree(machine.runtime(lab, host), ignore_errors=True)
+
+
+def down(lab: Lab, *, check: bool = False) -> dict[str, Any]:
+    started = time.monotonic()
+    found = remains(lab)
+    result: dict[str, Any] = {"changed": bool(found), "found": found}
+    if check or not found:
+        return {**result, "left": found if check else [], "seconds": lap(started)}
+    each(lab.hosts, lambda host: take_away(lab, host))
+    if network.exists(lab.fabric):
+        machine.end_guests(lab, [lab.fabric])
+        run(["ip", "netns", "del", lab.fabric])
+    raised_from = saved(lab.name).get("inotify_raised_from")
+    if raised_from and INOTIFY.read_text(encoding="utf-8").strip() == str(INOTIFY_RAISED):
+        INOTIFY.write_text(str(raised_from), encoding="utf-8")
+    shutil.rmtree(lab.state, ignore_errors=True)
+    shutil.rmtree(lab.disks, ignore_errors=True)
+    left = remains(lab)
+    if left:
+        raise LabError(f"lab {lab.name} is not all gone; what is left: {'; '.join(left)}")
+    return {**result, "left": [], "seconds": lap(started)}
+
+
+def remains(lab: Lab) -> list[str]:
+    """Everything on this machine that bears the lab's mark."""
+    prefix = f"{lab.name}-"
+    found = [f"namespace {entry.name}" for entry in sorted_entries(network.NAMESPACES) if entry.name.startswith(prefix)]
+    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
+        point = line.split()[4]
+        if point.startswith(f"{lab.disks}/"):
+            found.append(f"mount {point}")
+    names = {f"{lab.machine(host)}" for host in lab.hosts}
+    groups: dict[str, list[str]] = {}
+    for path in cgroups.hierarchies().wanted():
+        for entry in sorted_entries(path):
+            if entry.name.startswith(prefix) and entry.is_dir():
+                groups.setdefault(entry.name, []).append(str(path))
+    found += [f"control groups {name} in {', '.join(paths)}" for name, paths in sorted(groups.items())]
+    if systemd_is_pid1():
+        for name in sorted(names):
+            if run(["systemctl", "is-active", cgroups.unit_name(name)], check=False).stdout.strip() in (
+                "active",
+                "activating",
+                "deactivating",
+            ):
+                found.append(f"unit {cgroups.unit_name(name)}")
+    processes = {name: sorted(cgroups.members(name)) for name in sorted(names)}
+    found += [f"processes of {name}: {', '.join(map(str, pids))}" for name, pids in processes.items() if pids]
+    found += [f"process {pid} ({words})" for pid, words in machines_of(lab)]
+    found += [f"directory {path}" for name in sorted(names) for path in machine.leftovers(name)]
+    found += [f"directory {path}" for path in (lab.state, lab.disks) if path.exists()]
+    return found
+
+
+def machines_of(lab: Lab) -> list[tuple[int, str]]:
+    """nspawn processes that run this lab's disks, even if nothing else is known of them any more."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and process_start(int(entry.name)):
+            try:
+                words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            except OSError:
+                continue
+            if words[0].endswith("systemd-nspawn") and any(
+                word.startswith(f"--directory={lab.disks}/") for word in words
+            ):
+                found.append((int(entry.name), words[0]))
+    return found
+
+
+def sorted_entries(path: Path) -> list[Path]:
+    return sorted(path.iterdir()) if path.is_dir() else []
+
+
+def status(lab: Lab) -> dict[str, Any]:
+    started = time.monotonic()
+    links = network.links(lab)
+    hosts = {host.name: host_status(lab, host, links) for host in lab.hosts}
+    return {
+        "changed": False,
+        "name": lab.name,
+        "up": all(one["state"] == "running" for one in hosts.values()),
+        "hosts": hosts,
+        "inventory": str(access.inventory_file(lab)) if access.inventory_file(lab).exists() else None,
+        "kernel_datapath": kernel_datapath(),
+        "seconds": lap(started),
+    }
+
+
+def host_status(lab: Lab, host: Host, links: dict[str, bool]) -> dict[str, Any]:
+    name = lab.machine(host)
+    leader = cgroups.leader(name)
+    state = "off" if leader is None else "frozen" if cgroups.frozen(name) else "running"
+    return {
+        "state": state,
+        "release": host.release,
+        "namespace": name,
+        "leader": leader,
+        "ssh": leader is not None and machine.listens(leader, 22),
+        "addresses": {nic.name: list(nic.addresses) for nic in host.nics},
+        "macs": {nic.name: nic.mac for nic in host.nics},
+        "links": {nic.name: "up" if links.get(nic.far_end) else "down" for nic in host.nics},
+    }
+
+
+def lap(since: float) -> float:
+    return round(time.monotonic() - since, 3)

@@ -1,0 +1,21 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hypothesis in a gate: no deadlines on a busy machine, and the same examples each time.
+
+HYPOTHESIS_PROFILE=explore looks for new ones, at length.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+from hypothesis import settings
+from hypothesis.database import DirectoryBasedExampleDatabase
+
+_DATABASE = DirectoryBasedExampleDatabase(os.path.join(tempfile.gettempdir(), "weft-fabric-hypothesis"))
+
+settings.register_profile("check", deadline=None, derandomize=True, print_blob=True, database=None)
+settings.register_profile("explore", deadline=None, max_examples=2000, print_blob=True, database=_DATABASE)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "check"))

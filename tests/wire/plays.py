@@ -1,0 +1,91 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run playbooks as an operator does, and know what each task of each host reported."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+from .lab import LAB_INVENTORY, LabError
+
+CALLBACKS = Path(__file__).parent / "callback"
+
+
+@dataclass
+class Play:
+    """What a run of a playbook did."""
+
+    returncode: int
+    output: str
+    seconds: float
+    tasks: list[dict[str, t.Any]]  # host, task, result
+
+    @property
+    def changed(self) -> list[tuple[str, str]]:
+        return [(row["host"], row["task"]) for row in self.tasks if row["result"].get("changed")]
+
+    def changes(self) -> dict[str, list[str]]:
+        """Return what was changed (or would have been), by host."""
+        found: dict[str, list[str]] = {}
+        for row in self.tasks:
+            found.setdefault(row["host"], []).extend(row["result"].get("changes", []))
+        return {host: lines for host, lines in found.items() if lines}
+
+    def digests(self) -> list[tuple[str, str, str]]:
+        """Return host, task and digest of all changes, to compare a prediction with what came of it."""
+        return sorted(
+            (row["host"], row["task"], row["result"]["changes_digest"])
+            for row in self.tasks
+            if "changes_digest" in row["result"]
+        )
+
+
+def command(playbook: str, inventory: Path, *arguments: str) -> list[str]:
+    """Return the command line of a playbook against the lab."""
+    return [
+        str(Path(sys.executable).with_name("ansible-playbook")),
+        *("-i", str(inventory), "-i", str(LAB_INVENTORY)),
+        *arguments,
+        playbook,
+    ]
+
+
+def environment(record: Path | None = None) -> dict[str, str]:
+    """Return the environment of a run: the callers', plus the recorder."""
+    found = dict(os.environ, ANSIBLE_PIPELINING="true", ANSIBLE_NOCOLOR="true")
+    if record is not None:
+        found.update(
+            ANSIBLE_CALLBACK_PLUGINS=str(CALLBACKS), ANSIBLE_CALLBACKS_ENABLED="record", WEFT_RECORD=str(record)
+        )
+    return found
+
+
+def play(playbook: str, inventory: Path, *arguments: str, check: bool = True, seconds: float = 300) -> Play:
+    """Run a playbook; a failure is an error unless check is False."""
+    with tempfile.TemporaryDirectory(prefix="weft-t-") as directory:
+        record = Path(directory, "record")
+        started = time.monotonic()
+        result = subprocess.run(
+            command(playbook, inventory, *arguments),
+            env=environment(record),
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=seconds,
+            check=False,
+        )
+        elapsed = time.monotonic() - started
+        lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
+    done = Play(result.returncode, result.stdout + result.stderr, elapsed, [json.loads(line) for line in lines])
+    if check and done.returncode != 0:
+        raise LabError(f"{playbook} ended with {done.returncode}:\n{done.output}")
+    return done

@@ -9,6 +9,7 @@ ovsdb-server and ovs-vswitchd run in a temporary directory. Every device is a du
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -34,9 +35,14 @@ class OvsSandbox:
 
     Use it as a context manager, or call start() and stop(). Commands of tests go through vsctl(), ofctl() and
     appctl(); a program under test gets `env` (OVS_RUNDIR points here) or `socket` (of OVSDB).
+
+    override=True makes a dummy of every device and datapath whatever its type, tunnels too, so that what is written
+    for a real host can be applied as it stands. With override=False only type "dummy" is one, and tunnels are real:
+    they encapsulate and send through a bridge with datapath_type=dummy.
     """
 
-    def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, directory: str | os.PathLike[str] | None = None, override: bool = True) -> None:
+        self._dummy = "--enable-dummy=override" if override else "--enable-dummy"
         # A Unix socket's path may not exceed 107 bytes, so pytest's tmp_path is too long.
         self._own_directory = directory is None
         self.directory = Path(directory or tempfile.mkdtemp(prefix="weft-ovs-"))
@@ -92,9 +98,7 @@ class OvsSandbox:
 
     def start_vswitchd(self) -> None:
         """Start ovs-vswitchd; when this returns it has taken over what the database says."""
-        self._daemon(
-            "ovs-vswitchd", "--enable-dummy=override", "--disable-system", "--disable-system-route", self.socket
-        )
+        self._daemon("ovs-vswitchd", self._dummy, "--disable-system", "--disable-system-route", self.socket)
 
     def kill_vswitchd(self) -> None:
         """End ovs-vswitchd as a crash does."""
@@ -118,10 +122,17 @@ class OvsSandbox:
         return self.run("ovs-appctl", f"--timeout={TIMEOUT}", *arguments)
 
     def ofports(self) -> dict[str, int]:
-        """Return the OpenFlow port of each interface by name; -1 is one that could not be made."""
-        table = self.vsctl("--no-headings", "--format=csv", "--columns=name,ofport", "list", "Interface")
-        rows = (line.rsplit(",", 1) for line in table.splitlines())
-        return {name.strip('"'): int(number) for name, number in rows if number.lstrip("-").isdigit()}
+        """Return the OpenFlow port of each interface by name; -1 is one that could not be made.
+
+        An interface with an iface-id is there a second time, as "iface-id:UUID".
+        """
+        table = json.loads(self.vsctl("--format=json", "--columns=name,ofport,external_ids", "list", "Interface"))
+        found = {}
+        for name, number, external_ids in table["data"]:
+            if isinstance(number, int):
+                found[name] = number
+                found.update({f"iface-id:{value}": number for key, value in external_ids[1] if key == "iface-id"})
+        return found
 
     def add_flows(self, bridge: str, flows: t.Iterable[str]) -> None:
         """Add flows in the collection's syntax (ports are names in double quotes), in one bundle."""

@@ -6,9 +6,7 @@
 # What each gate in tools/check.d sources. ./check has made WEFT_TREE (a copy of the checkout) and started
 # the gate inside the collection there.
 
-# shellcheck source-path=SCRIPTDIR
 source "${BASH_SOURCE[0]%/*}/common.sh"
-# shellcheck source-path=SCRIPTDIR
 source "${BASH_SOURCE[0]%/*}/python.sh"
 
 [[ -n ${WEFT_TREE:-} ]] || die "gates are started by ./check"

@@ -16,9 +16,6 @@ import pytest
 
 GATE = """\
 #!/usr/bin/env bash
-# SPDX
-# a gate of a test
-
 set -euo pipefail
 """
 
@@ -38,8 +35,14 @@ class Checkout(t.NamedTuple):
         path.chmod(0o755)
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the cache that all tests here share: its Python environment takes seconds to make."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def checkout(root: Path, tmp_path: Path, clean_environ: dict[str, str]) -> Checkout:
+def checkout(root: Path, tmp_path: Path, cache: Path, clean_environ: dict[str, str]) -> Checkout:
     """Return a checkout with ./check, its parts without their gates, and nothing to install."""
     copy = tmp_path / "checkout"
     copy.mkdir()
@@ -50,7 +53,7 @@ def checkout(root: Path, tmp_path: Path, clean_environ: dict[str, str]) -> Check
     for packages in (copy / "tools/packages").glob("*.txt"):
         packages.write_text("", encoding="utf-8")
     (copy / "tools/requirements/check.txt").write_text("", encoding="utf-8")
-    return Checkout(copy, {**clean_environ, "WEFT_CACHE": str(tmp_path / "cache")})
+    return Checkout(copy, {**clean_environ, "WEFT_CACHE": str(cache)})
 
 
 def rows(output: str) -> list[list[str]]:
@@ -101,7 +104,8 @@ def test_a_daemon_left_behind_is_a_failure_and_no_hang(checkout: Checkout, tmp_p
     assert done.stdout.splitlines()[-1] == "check: 1 passed, 1 failed, 0 skipped"
 
 
-def test_an_interrupted_run_tells_how_far_it_came(checkout: Checkout, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_tells_how_far_it_came(checkout: Checkout, tmp_path: Path, number: int, code: int) -> None:
     started = tmp_path / "started"
     os.mkfifo(started)
     checkout.gate("lint", "10-first", "true")
@@ -111,10 +115,10 @@ def test_an_interrupted_run_tells_how_far_it_came(checkout: Checkout, tmp_path: 
     )
     started.read_text()  # returns as soon as the gate has opened and closed it
 
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
 
     output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert rows(output)[1:] == [["lint", "first", "ok"], ["lint", "long", "failed"]]
 
 

@@ -41,7 +41,9 @@ class TestMarkdownLinks:
 
     def test_the_second_of_two_like_headings(self, in_tmp: Path) -> None:
         assert self.found(in_tmp, "# Same\n# Same\n[x](#same-1)") == []
-        assert self.found(in_tmp, "# Same\n[x](#same-1)") != []
+
+    def test_the_second_of_one_heading(self, in_tmp: Path) -> None:
+        assert self.found(in_tmp, "# Same\n[x](#same-1)") == ["page.md:2: #same-1: there is no such heading"]
 
     def test_code_is_no_prose(self, in_tmp: Path) -> None:
         assert self.found(in_tmp, "```\n[x](gone.md)\n```\nand `[x](gone.md)`") == []

@@ -8,7 +8,11 @@ from __future__ import annotations
 import typing as t
 from ipaddress import ip_network
 
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.flows import COOKIE_SHARED, Flows, with_address
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.flows import (
+    COOKIE_SHARED,
+    Flows,
+    with_address,
+)
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import DHCP_OWNER, LocalPort
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.eui64 import link_local
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import IPNetwork

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from weft_lab import access, cgroups, machine, network, rootfs
-from weft_lab.definition import Host, Lab, parse
+from weft_lab.definition import HOST_NAME, Host, Lab, parse
 from weft_lab.system import LabError, each, process_start, progress, run, systemd_is_pid1, write_file
 
 INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
@@ -50,8 +51,14 @@ def origin_of(name: str) -> Origin | None:
     return Origin(Path(state.get("source", "")), state["definition"]) if "definition" in state else None
 
 
-def save(lab: Lab, origin: Origin, raised_from: int | None) -> None:
-    state = {"source": str(origin.source), "definition": origin.document, "inotify_raised_from": raised_from}
+def save(lab: Lab, origin: Origin, raised_from: int | None, *, complete: bool) -> None:
+    state = {
+        "source": str(origin.source),
+        "definition": origin.document,
+        "inotify_raised_from": raised_from,
+        # Of a run that was killed: the next one must not take hosts that still boot for hosts that are up.
+        "complete": complete,
+    }
     write_file(lab.state / "state.json", json.dumps(state, indent=1) + "\n")
 
 
@@ -80,6 +87,7 @@ def up(lab: Lab, origin: Origin, *, check: bool = False) -> dict[str, Any]:
         return result
     rootfs.ensure_all(missing, lab.packages)
     timing = {"rootfs": lap(started)}
+    was_complete = bool(saved(lab.name).get("complete"))
     prepare_machine(lab, origin)
     mark = time.monotonic()
     network.create_fabric(lab)
@@ -100,13 +108,18 @@ def up(lab: Lab, origin: Origin, *, check: bool = False) -> dict[str, Any]:
         repair(lab, host)
     mark = time.monotonic()
 
+    unsettled = off if was_complete else list(lab.hosts)
+
     def await_boot(host: Host) -> float:
         machine.wait_for_port(lab, host)
-        access.settled(lab, host)
-        return round(time.monotonic() - begun[host.name], 3)
+        if host in unsettled:
+            access.settled(lab, host)
+        return round(time.monotonic() - begun.get(host.name, mark), 3)
 
-    result["boot_seconds"] = dict(zip(begun, each(off, await_boot), strict=True))
+    waited = dict(zip([host.name for host in lab.hosts], each(lab.hosts, await_boot), strict=True))
+    result["boot_seconds"] = {name: waited[name] for name in begun}
     timing["booting"] = lap(mark)
+    save(lab, origin, saved(lab.name).get("inotify_raised_from"), complete=True)
     return {**result, "kernel_datapath": kernel_datapath(), "phases": timing, "seconds": lap(started)}
 
 
@@ -133,7 +146,7 @@ def prepare_machine(lab: Lab, origin: Origin) -> None:
         raised_from = raised_from or limit
         INOTIFY.write_text(str(INOTIFY_RAISED), encoding="utf-8")
         progress(f"raised {INOTIFY} from {limit} to {INOTIFY_RAISED}; the lab's end puts it back")
-    save(lab, origin, raised_from)
+    save(lab, origin, raised_from, complete=False)
     if not kernel_datapath() and shutil.which("modprobe"):
         run(["modprobe", "--quiet", "openvswitch"], check=False)
 
@@ -179,8 +192,9 @@ def down(lab: Lab, *, check: bool = False) -> dict[str, Any]:
 
 def remains(lab: Lab) -> list[str]:
     """Everything on this machine that bears the lab's mark."""
-    prefix = f"{lab.name}-"
-    found = [f"namespace {entry.name}" for entry in sorted_entries(network.NAMESPACES) if entry.name.startswith(prefix)]
+    # The whole form of a machine's name, not only its beginning: others may use the same first word.
+    ours = re.compile(f"{lab.name}-{HOST_NAME.pattern}")
+    found = [f"namespace {entry.name}" for entry in sorted_entries(network.NAMESPACES) if ours.fullmatch(entry.name)]
     for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
         point = line.split()[4]
         if point.startswith(f"{lab.disks}/"):
@@ -189,7 +203,7 @@ def remains(lab: Lab) -> list[str]:
     groups: dict[str, list[str]] = {}
     for path in cgroups.hierarchies().wanted():
         for entry in sorted_entries(path):
-            if entry.name.startswith(prefix) and entry.is_dir():
+            if ours.fullmatch(entry.name) and entry.is_dir():
                 groups.setdefault(entry.name, []).append(str(path))
     found += [f"control groups {name} in {', '.join(paths)}" for name, paths in sorted(groups.items())]
     if systemd_is_pid1():

@@ -86,6 +86,26 @@ class BridgesDiff(object):
                 % (port["name"], kind, ", ".join(sorted(known)))
             )
 
+    def _check_patch(self, bridge, port):
+        peer = text_map(interface_of(port).get("options")).get("peer")
+        row = self.snapshot.ports.get(peer)
+        far = self._port_places.get(peer) or (row["bridge"] if row else None)
+        if interface_of(port).get("type") != "patch" or far is None:
+            return
+        here, there = self._datapath_type(bridge["name"]), self._datapath_type(far)
+        if here != there:
+            raise FabricError(
+                "port %s: no frame can pass from bridge %s (datapath_type %s) to its peer %s on bridge %s (%s). Give both "
+                "bridges the same datapath_type." % (port["name"], bridge["name"], here, peer, far, there)
+            )
+
+    def _datapath_type(self, name):
+        row = self.snapshot.bridges.get(name)
+        for bridge in self.bridges:
+            if bridge["name"] == name and bridge.get("managed") is not False and bridge.get("datapath_type"):
+                return bridge["datapath_type"]
+        return (row["datapath_type"] if row else None) or "system"
+
     # Bridges
 
     def _bridge(self, bridge):
@@ -151,6 +171,7 @@ class BridgesDiff(object):
 
     def _port(self, bridge, port):
         self._check_type(port)
+        self._check_patch(bridge, port)
         name = port["name"]
         row = self.snapshot.ports.get(name)
         local = name == bridge["name"]

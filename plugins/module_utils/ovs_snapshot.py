@@ -107,7 +107,8 @@ def _bridge(row):
 
 def works(interface):
     """Tell whether ovs-vswitchd has the interface in its datapath."""
-    return (interface["ofport"] or 0) > 0 and not interface["error"]
+    # Of a patch port, error can also say that its peer isn't there yet, and comes some time after the port itself.
+    return (interface["ofport"] or 0) > 0 and (interface["type"] == "patch" or not interface["error"])
 
 
 def is_ours(row):

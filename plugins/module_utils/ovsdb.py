@@ -171,7 +171,7 @@ class OvsdbClient(object):
         result = self.call("transact", [DATABASE, operation], timeout=timeout + self.timeout)[0]
         if result.get("error"):
             raise FabricError(
-                "ovs-vswitchd did not carry out the new configuration within %d s (%s). The database has it and the "
+                "ovs-vswitchd did not carry out the new configuration within %g s (%s). The database has it and the "
                 "next run will go on from there. Is ovs-vswitchd running (systemctl status ovs-vswitchd)?"
                 % (timeout, result["error"])
             )

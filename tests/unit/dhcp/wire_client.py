@@ -135,3 +135,77 @@ class Client:
     def renew(self, address: str, wait: float = 1.0, enough: int = 1) -> list[Reply]:
         """Ask to keep an address (rebinding: any server may answer)."""
         return self.say(REQUEST, ciaddr=address, wait=wait, enough=enough)
+
+
+class Client6:
+    """A DHCPv6 client with a DUID of its own; it speaks from the link-local address of the device."""
+
+    SOLICIT, ADVERTISE, REQUEST, CONFIRM, RENEW, REBIND, REPLY, RELEASE = range(1, 9)
+
+    def __init__(self, device: str, mac: str, iaid: int = 1):
+        self.duid = b"\x00\x03\x00\x01" + bytes.fromhex(mac.replace(":", ""))
+        self.iaid = struct.pack("!I", iaid)
+        self.server = b""
+        self.socket = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+        self.socket.bind(("::", 546))
+        self.index = socket.if_nametoindex(device)
+
+    def __enter__(self) -> Client6:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.socket.close()
+
+    def say(self, kind: int, address: str | None = None, wait: float = 2.0) -> tuple[int, list[str], int | None] | None:
+        """Send one message. Return the kind of the reply, its addresses and the status it gives, or None."""
+        body = b"" if address is None else self._option(5, ipaddress.ip_address(address).packed + struct.pack("!II", 0, 0))
+        transaction = os.urandom(3)
+        message = bytes([kind]) + transaction + self._option(1, self.duid) + self._option(8, bytes(2))
+        if self.server and kind not in (self.SOLICIT, self.REBIND, self.CONFIRM):
+            message += self._option(2, self.server)
+        message += self._option(3, self.iaid + bytes(8) + body) + self._option(6, struct.pack("!HH", 23, 24))
+        self.socket.sendto(message, ("ff02::1:2", 547, 0, self.index))
+        deadline = time.monotonic() + wait
+        while select.select([self.socket], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            data = self.socket.recv(65535)
+            if data[1:4] == transaction:
+                return self._parse(data)
+        return None
+
+    def lease(self) -> str:
+        """Solicit and request; return the address."""
+        offered = self.say(self.SOLICIT, wait=5.0)
+        assert offered is not None and offered[1], f"no offer: {offered}"
+        leased = self.say(self.REQUEST, offered[1][0], wait=5.0)
+        assert leased is not None and leased[1], f"no lease: {leased}"
+        return leased[1][0]
+
+    @staticmethod
+    def _option(number: int, data: bytes) -> bytes:
+        return struct.pack("!HH", number, len(data)) + data
+
+    @classmethod
+    def _options(cls, data: bytes) -> list[tuple[int, bytes]]:
+        found, offset = [], 0
+        while offset + 4 <= len(data):
+            number, length = struct.unpack_from("!HH", data, offset)
+            found.append((number, data[offset + 4 : offset + 4 + length]))
+            offset += 4 + length
+        return found
+
+    def _parse(self, data: bytes) -> tuple[int, list[str], int | None]:
+        addresses: list[str] = []
+        status = None
+        for number, value in self._options(data[4:]):
+            if number == 2 and data[0] in (self.ADVERTISE, self.REPLY):
+                self.server = value
+            if number == 13:
+                status = struct.unpack_from("!H", value)[0]
+            if number == 3:
+                for inner, content in self._options(value[12:]):
+                    if inner == 5 and struct.unpack_from("!I", content, 20)[0] > 0:
+                        addresses.append(str(ipaddress.IPv6Address(content[:16])))
+                    if inner == 13:
+                        status = struct.unpack_from("!H", content)[0]
+        return data[0], addresses, status

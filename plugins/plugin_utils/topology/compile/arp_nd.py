@@ -36,6 +36,9 @@ def add_frame(flows: Flows) -> None:
     flows.add(COOKIE_SHARED, "arp_nd", 0, "", onward)
     flows.add(COOKIE_SHARED, "arp_nd", 110, "icmp6,ipv6_src=::,icmp_type=135", onward)
     flows.add(COOKIE_SHARED, "arp_nd", 110, "icmp6,icmp_type=135,nd_sll=00:00:00:00:00:00", onward)
+    # OpenFlow lets only a flow that matches an advertisement touch the target's MAC, so this takes a second flow.
+    flows.add(COOKIE_SHARED, "nd_answer", 10, "icmp6,icmp_type=136", "move:NXM_OF_ETH_SRC[]->NXM_NX_ND_TLL[],IN_PORT")
+    flows.add(COOKIE_SHARED, "nd_answer", 0, "", "drop")
 
 
 def add_network(flows: Flows, network: NetworkView) -> None:
@@ -44,7 +47,7 @@ def add_network(flows: Flows, network: NetworkView) -> None:
     for address, port in _owned(network):
         local = network.local_by_name.get(port.name)
         cookie = local.cookie if local else cookie_of(port.id)
-        question, answer = (_arp if address.version == 4 else _nd)(address, port.mac_address)
+        question, answer = _arp(address, port) if address.version == 4 else _nd(flows, address, port)
         flows.add(cookie, "arp_nd", 100, question.format(register), answer)
         if local is not None:
             own = question.format(f"{register},in_port={local.reference}")
@@ -82,24 +85,24 @@ def _claims(claim: tuple[IPNetwork, Port, str], address: IPAddress, owner: Port)
     return address in cidr and not (port is owner and mac == owner.mac_address)
 
 
-def _arp(address: IPAddress, mac: str) -> tuple[str, str]:
+def _arp(address: IPAddress, port: Port) -> tuple[str, str]:
     """Return the question, with a place for who asks, and the actions that turn it into the answer."""
     question = f"arp,{{}},dl_dst={BROADCAST},arp_tpa={address},arp_op=1"
     answer = (
-        f"move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[],set_field:{mac}->eth_src,set_field:2->arp_op,"
+        f"move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[],set_field:{port.mac_address}->eth_src,set_field:2->arp_op,"
         f"move:NXM_NX_ARP_SHA[]->NXM_NX_ARP_THA[],move:NXM_OF_ARP_SPA[]->NXM_OF_ARP_TPA[],"
-        f"set_field:{mac}->arp_sha,set_field:{address}->arp_spa,IN_PORT"
+        f"set_field:{port.mac_address}->arp_sha,set_field:{address}->arp_spa,IN_PORT"
     )
     return question, answer
 
 
-def _nd(address: IPAddress, mac: str) -> tuple[str, str]:
-    """Turn a solicitation into the advertisement: its source option becomes the target option."""
+def _nd(flows: Flows, address: IPAddress, port: Port) -> tuple[str, str]:
+    """Do the same with a solicitation: its source option becomes the target option of an advertisement."""
     question = f"icmp6,{{}},dl_dst={MULTICAST_V6},icmp_type=135,nd_target={address}"
     answer = (
-        f"move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[],set_field:{mac}->eth_src,"
-        f"move:NXM_NX_IPV6_SRC[]->NXM_NX_IPV6_DST[],set_field:{address}->ipv6_src,set_field:{mac}->nd_sll,"
+        f"move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[],set_field:{port.mac_address}->eth_src,"
+        f"move:NXM_NX_IPV6_SRC[]->NXM_NX_IPV6_DST[],set_field:{address}->ipv6_src,"
         f"set_field:{_SOLICITED_AND_OVERRIDE}->nd_reserved,set_field:2->nd_options_type,set_field:136->icmpv6_type,"
-        f"IN_PORT"
+        f"{flows.goto('nd_answer')}"
     )
     return question, answer

@@ -90,6 +90,9 @@ def _forward(flows: Flows, network: NetworkView) -> None:
         if here:
             cookie = here[0].cookie if len(ports) == 1 else network.cookie
             flows.add(cookie, "forward", 90, f"{network_match},dl_dst={mac}", _to_owners(flows, network, ports, here))
+        elif network.network.mac_learning:
+            # Who is known to be elsewhere stays there, whatever a frame on this host pretends.
+            flows.add(network.cookie, "forward", 90, f"{network_match},dl_dst={mac}", ",".join(_to_uplink(network)))
     if network.network.mac_learning:
         flows.add(network.cookie, "forward", 10, network_match, flows.goto("learned"))
         flows.add(network.cookie, "learned", 10, network_match, flows.goto("flood"))

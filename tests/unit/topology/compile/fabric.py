@@ -64,7 +64,11 @@ class FabricHost:
 
     def captured(self, port: str) -> list[bytes]:
         """Return the frames that were delivered to a port so far."""
-        content = self._capture(self.device(port)).read_bytes()[_PCAP_HEADER:]
+        return self.captured_on(self.device(port))
+
+    def captured_on(self, device: str) -> list[bytes]:
+        """Return the frames that left through a device so far."""
+        content = self._capture(device).read_bytes()[_PCAP_HEADER:]
         frames = []
         while len(content) >= 16:
             (length,) = struct.unpack("<I", content[8:12])

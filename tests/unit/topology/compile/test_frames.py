@@ -81,7 +81,7 @@ def test_an_arp_question_about_an_unknown_address_is_asked_everywhere(fabric: Fa
     assert fabric.send("blue1", question) == {port: [question] for port in BLUE - {"blue1"}}
 
 
-@pytest.mark.parametrize("sender", ["0.0.0.0", OWN])  # noqa: S104
+@pytest.mark.parametrize("sender", ["0.0.0.0", OWN])
 def test_a_port_is_not_answered_about_its_own_address(fabric: Fabric, sender: str) -> None:
     question = frames.arp(fabric.mac("blue1"), sender, OWN)
     assert fabric.send("blue1", question) == {port: [question] for port in BLUE - {"blue1"}}
@@ -126,8 +126,8 @@ def before_it_has_an_address(mac: str) -> dict[str, bytes]:
     """Return what a host must be able to say at first."""
     local = str(link_local(mac))
     return {
-        "dhcp discover": frames.udp(mac, frames.BROADCAST, "0.0.0.0", "255.255.255.255", (68, 67)),  # noqa: S104
-        "arp probe": frames.arp(mac, "0.0.0.0", OWN),  # noqa: S104
+        "dhcp discover": frames.udp(mac, frames.BROADCAST, "0.0.0.0", "255.255.255.255", (68, 67)),
+        "arp probe": frames.arp(mac, "0.0.0.0", OWN),
         "mld report": frames.icmpv6(mac, "33:33:00:00:00:16", "::", "ff02::16", frames.MLD_REPORT, bytes(24)),
         "duplicate address detection": frames.solicitation(mac, "::", local, option=False),
         "router solicitation": frames.icmpv6(mac, "33:33:00:00:00:02", local, "ff02::2", 133, bytes(4)),
@@ -154,7 +154,7 @@ def forbidden(mac: str, other: str) -> dict[str, bytes]:
         "ARP of another address": frames.arp(mac, OTHER, OTHER),
         "ARP answer for another address": frames.arp(mac, OTHER, "10.0.0.12", 2, target_mac=other),
         "ARP with another sender MAC": frames.arp(mac, OWN, FREE, sender_mac=other),
-        "ARP probe of another address": frames.arp(mac, "0.0.0.0", OTHER),  # noqa: S104
+        "ARP probe of another address": frames.arp(mac, "0.0.0.0", OTHER),
         "advertisement of another address": frames.advertisement(mac, all_nodes, OWN_V6, "ff02::1", OTHER_V6, mac),
         "advertisement from another address": frames.advertisement(mac, all_nodes, OTHER_V6, "ff02::1", OWN_V6, mac),
         "duplicate detection of another address": frames.solicitation(mac, "::", OTHER_V6, option=False),

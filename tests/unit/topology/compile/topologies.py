@@ -63,7 +63,7 @@ def underlay_v6() -> Topology:
 
 def address_pairs() -> Topology:
     """A virtual address with a MAC of its own that two ports share, one range, and a port without security."""
-    build = Builder().host("h1", "198.51.100.1/24").host("h2", "198.51.100.2/24")
+    build = Builder().host("h1", "198.51.100.1/24", interface="eth1").host("h2", "198.51.100.2/24", interface="eth1")
     web = build.network("blue", "web")
     build.subnet(web, "10.0.0.0/24")
     build.subnet(web, "2001:db8:100::/64", ipv6_mode="dhcpv6-stateful")
@@ -81,7 +81,7 @@ def learning() -> Topology:
     """Networks with MACs that the topology doesn't know, over tunnels and on a physical network."""
     build = Builder().physnet("physnet1")
     for number in (1, 2):
-        build.host(f"h{number}", f"198.51.100.{number}/24", physnets={"physnet1": "eth2"})
+        build.host(f"h{number}", f"198.51.100.{number}/24", {"physnet1": "eth2"}, interface="eth1")
     for kind, physnet in (("vxlan", None), ("vlan", "physnet1")):
         lan = build.network("blue", f"lan-{kind}", kind, physical_network=physnet, mac_learning=True)
         build.subnet(lan, "10.0.0.0/24")

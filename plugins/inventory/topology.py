@@ -1,0 +1,136 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: topology
+short_description: Hosts and groups from a topology file
+version_added: 0.1.0
+description:
+  - Reads a topology file (or a directory with one), checks it, and gives Ansible its hosts.
+  - Makes the groups C(network_node) and C(compute_node) by role, C(physnet_NAME) for the hosts that reach a
+    physical network, and C(project_NAME) for the hosts on which a project is present.
+  - Each host gets a few small variables only. What a host must look like is compiled when its play asks for it,
+    with P(weft.fabric.host_state#lookup).
+  - Never writes and needs no host. Numbers that the lock file does not hold yet are computed in memory.
+  - A topology with mistakes gives no inventory; all mistakes are told at once, with file, line, path and remedy.
+author:
+  - weft.fabric contributors (@weft-fabric)
+extends_documentation_fragment:
+  - ansible.builtin.constructed
+options:
+  plugin:
+    description: Name of this plugin, which makes a file a topology.
+    type: str
+    required: true
+    choices: [weft.fabric.topology]
+"""
+
+EXAMPLES = r"""
+# topology.yml; use it with: ansible-playbook -i topology.yml weft.fabric.site
+plugin: weft.fabric.topology
+hosts:
+  net1: {roles: [network_node], ansible_host: 192.0.2.11, underlay: {address: 198.51.100.11}}
+  cmp1: {roles: [compute_node], ansible_host: 192.0.2.13, underlay: {address: 198.51.100.13}}
+  cmp2: {roles: [compute_node], ansible_host: 192.0.2.14, underlay: {address: 198.51.100.14}}
+projects:
+  blue:
+    networks:
+      web: {subnets: {web-v4: {cidr: 10.0.0.0/24}}}
+    ports:
+      web-1: {network: web, host: cmp1}
+      web-2: {network: web, host: cmp2}
+# constructed groups work as in other inventory plugins
+keyed_groups:
+  - key: weft_datapath_type
+    prefix: datapath
+"""
+
+import os
+
+from ansible.errors import AnsibleParserError
+from ansible.inventory.group import to_safe_group_name
+from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
+
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.build import build_all
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import HOST_ROLES
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.problems import TopologyError
+
+# The plugin's name stands at the top of the file; reading more of a large foreign file would be rude.
+HEAD_BYTES = 4096
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable):
+    NAME = "weft.fabric.topology"
+
+    def verify_file(self, path):
+        """Tell whether a file is a topology: a YAML file that names this plugin near its top."""
+        path = root_file(path)
+        if not super().verify_file(path) or not path.endswith((".yml", ".yaml")):
+            return False
+        with open(path, "rb") as stream:
+            return self.NAME.encode() in stream.read(HEAD_BYTES)
+
+    def parse(self, inventory, loader, path, cache=True):
+        super().parse(inventory, loader, path, cache)
+        self._read_config_data(root_file(path))
+        try:
+            built = build_all(path)
+        except TopologyError as error:
+            raise AnsibleParserError(str(error)) from error
+        if built.missing:
+            self.display.warning(
+                f"{len(built.missing)} allocations are not in {built.lock.file} and were computed in memory, "
+                f"the first: {built.missing[0]}. Write them with: ansible-playbook -i {path} weft.fabric.lock"
+            )
+        self._add_hosts(built.topology, os.path.abspath(path))
+
+    def _add_hosts(self, topology, path):
+        for group in (*HOST_ROLES, *(f"physnet_{name}" for name in topology.physical_networks)):
+            self.inventory.add_group(to_safe_group_name(group))
+        for project in topology.projects:
+            self.inventory.add_group(to_safe_group_name(f"project_{project}"))
+        for host in topology.hosts.values():
+            self.inventory.add_host(host.name)
+            for name, value in host_variables(topology, host, path).items():
+                self.inventory.set_variable(host.name, name, value)
+            for group in host_groups(topology, host):
+                self.inventory.add_child(to_safe_group_name(group), host.name)
+            self._construct(host.name)
+
+    def _construct(self, host):
+        strict = self.get_option("strict")
+        variables = self.inventory.get_host(host).get_vars()
+        self._set_composite_vars(self.get_option("compose"), variables, host, strict=strict)
+        self._add_host_to_composed_groups(self.get_option("groups"), variables, host, strict=strict)
+        self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host, strict=strict)
+
+
+def root_file(path):
+    """Return the file that names the plugin: the path itself, or topology.yml inside a directory."""
+    if os.path.isdir(path):
+        return os.path.join(path, "topology.yml")
+    return path
+
+
+def host_groups(topology, host):
+    """Return the groups of a host, in a stable order."""
+    projects = sorted({network.project for network in topology.networks_by_host[host.name]})
+    return [
+        *host.roles,
+        *(f"physnet_{name}" for name in sorted(host.physical_networks)),
+        *(f"project_{name}" for name in projects),
+    ]
+
+
+def host_variables(topology, host, path):
+    """Return a host's variables: the file's own, and the few that say how the host takes part."""
+    found = dict(host.vars)
+    found["weft_topology"] = path
+    found["weft_host_roles"] = list(host.roles)
+    found["weft_datapath_type"] = host.datapath_type
+    if host.underlay is not None:
+        found["weft_underlay_address"] = str(host.underlay.address)
+    return found

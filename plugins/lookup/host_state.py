@@ -1,0 +1,115 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: host_state
+short_description: What one host must look like, compiled from the topology
+version_added: 0.1.0
+description:
+  - Compiles the topology for the host of the running task and returns the arguments of the module that is named.
+  - Compiles one host at a time, in the worker that serves that host, from a model that the inventory plugin
+    P(weft.fabric.topology#inventory) has parsed once. Where it has not, as with an inventory imported into AWX,
+    the topology is read again from the project.
+  - Reads the topology, its lock file and templates only. Needs no host.
+author:
+  - weft.fabric contributors (@weft-fabric)
+options:
+  _terms:
+    description:
+      - Names of concerns, which are names of modules, or V(requirements) and V(underlay).
+    type: list
+    elements: str
+    required: true
+  topology:
+    description:
+      - Path of the topology file or directory.
+      - Where it does not exist, as with an inventory imported on another machine, the file of the same name is
+        looked for beside the playbook and beside the inventory.
+    type: str
+    vars:
+      - name: weft_topology
+  dnsmasq_template:
+    description: Path of a template that replaces the collection's own C(templates/dnsmasq.conf.j2).
+    type: str
+    default: ""
+seealso:
+  - plugin: weft.fabric.topology
+    plugin_type: inventory
+"""
+
+EXAMPLES = r"""
+- name: Make the bridges of this host
+  weft.fabric.ovs_bridges:
+    bridges: "{{ lookup('weft.fabric.host_state', 'ovs_bridges').bridges }}"
+    purge: true
+"""
+
+RETURN = r"""
+_raw:
+  description: The module's arguments, one dictionary for each term.
+  type: list
+  elements: dict
+"""
+
+import os
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.build import build
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.host import compile_host
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.problems import TopologyError
+
+DNSMASQ_TEMPLATE = "dnsmasq.conf.j2"
+
+
+class LookupModule(LookupBase):
+    def run(self, terms, variables=None, **kwargs):
+        self.set_options(var_options=variables, direct=kwargs)
+        host = variables["inventory_hostname"]
+        path = find_topology(self.get_option("topology"), variables)
+        try:
+            topology = build(path)
+            if host not in topology.hosts:
+                raise AnsibleLookupError(f"host {host} does not stand in {path}: add it under hosts")
+            return [self._compile(topology, host, str(term)) for term in terms]
+        except TopologyError as error:
+            raise AnsibleLookupError(str(error)) from error
+
+    def _compile(self, topology, host, concern):
+        templates = {}
+        if self.get_option("dnsmasq_template"):
+            templates[DNSMASQ_TEMPLATE] = read_template(self.get_option("dnsmasq_template"))
+        try:
+            return compile_host(topology, host, concern, templates)[concern]
+        except KeyError as error:
+            raise AnsibleLookupError(f"there is no concern {concern}") from error
+
+
+def read_template(path):
+    """Return the text of a user's own template."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read()
+    except OSError as error:
+        raise AnsibleLookupError(f"template {path}: {error.strerror}") from error
+
+
+def find_topology(path, variables):
+    """Return the path of the topology on this machine."""
+    if not path:
+        raise AnsibleLookupError(
+            "no topology: use a topology file as the inventory, or set weft_topology to the path of one"
+        )
+    candidates = [str(path)]
+    for variable in ("playbook_dir", "inventory_dir"):
+        directory = variables.get(variable)
+        if directory:
+            candidates.append(os.path.join(str(directory), os.path.basename(str(path))))
+    for candidate in candidates:
+        if os.path.exists(candidate):
+            return candidate
+    raise AnsibleLookupError(f"topology not found, looked for: {', '.join(candidates)}")

@@ -1,0 +1,153 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks mappings against the schema, and returns what they say.
+
+A value that is wrong is noted and left out, and reading goes on: all problems are told at once.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .kinds import Kind, Wrong, kind_of
+from .model import Where
+from .problems import Problems, near_miss, shown
+from .schema import Attribute, ListOf, Named, Resource, Shape
+from .yamlmap import Map, Seq
+
+Read = dict[str, t.Any]
+
+
+class Entry:
+    """A named resource that was read: name, line, path, and attributes (dict)."""
+
+    __slots__ = ("name", "line", "path", "values", "complete")
+
+    def __init__(self, name: str, line: int, path: str, values: Read, complete: bool) -> None:
+        self.name = name
+        self.line = line
+        self.path = path
+        self.values = values
+        self.complete = complete
+
+
+class Checker:
+    """Checks the mappings of one file."""
+
+    def __init__(self, file: str, problems: Problems) -> None:
+        self._file = file
+        self._problems = problems
+        self._attributes: dict[int, dict[str, Attribute]] = {}
+
+    def note(self, line: int, path: str, message: str, remedy: str) -> None:
+        self._problems.add(Where(self._file, line, path or "(file)"), message, remedy)
+
+    def resource(self, resource: Resource, value: t.Any, line: int, path: str) -> tuple[Read, bool]:
+        """Return the attributes given, and whether all required ones are among them."""
+        if value is None:
+            value = _EMPTY
+        if not isinstance(value, Map):
+            self.note(line, path, f"is {kind_of(value)}, not a mapping", f"write the attributes of the {resource.noun}")
+            return {}, False
+        known = self._attributes.get(id(resource))
+        if known is None:
+            known = self._attributes[id(resource)] = {a.name: a for a in resource.attributes}
+        given: Read = {}
+        for key, item, item_line in value.entries():
+            attribute = known.get(key)
+            if attribute is None:
+                self._unknown(resource, known, key, item, item_line, path, given)
+                continue
+            if isinstance(attribute.shape, Kind):
+                # The common case, without a call.
+                try:
+                    given[key] = attribute.shape.parse(item)
+                except Wrong as wrong:
+                    self.note(item_line, _join(path, key), wrong.message, wrong.remedy)
+                continue
+            read = self.shape(attribute.shape, item, item_line, _join(path, key))
+            if read is not None:
+                given[key] = read
+        complete = True
+        for attribute in resource.attributes:
+            if attribute.required and attribute.name not in given:
+                complete = False
+                if attribute.name not in value:
+                    self.note(line, path, f"{attribute.name!r} is missing", f"add it: {attribute.help.rstrip('.')}")
+        return given, complete
+
+    def _unknown(
+        self,
+        resource: Resource,
+        known: dict[str, Attribute],
+        key: str,
+        item: t.Any,
+        line: int,
+        path: str,
+        given: Read,
+    ) -> None:
+        if resource.free_prefix and key.startswith(resource.free_prefix) and key.isidentifier():
+            given[key] = item
+            return
+        meant = near_miss(key, known)
+        message = f"a {resource.noun} has no attribute {shown(key)}"
+        self.note(line, path, message, f"write {meant!r}" if meant else "use one of " + ", ".join(known))
+
+    def shape(self, shape: Shape, value: t.Any, line: int, path: str) -> t.Any:
+        """Return what was read, or None when nothing could be."""
+        if isinstance(shape, Named):
+            return self.named(shape, value, line, path)
+        if isinstance(shape, ListOf):
+            return self._list(shape, value, line, path)
+        if isinstance(shape, Resource):
+            given, complete = self.resource(shape, value, line, path)
+            return given if complete else None
+        try:
+            return shape.parse(value)
+        except Wrong as wrong:
+            self.note(line, path, wrong.message, wrong.remedy)
+            return None
+
+    def named(self, shape: Named, value: t.Any, line: int, path: str) -> list[Entry]:
+        """Return the entries of a mapping from names to resources."""
+        if value is None:
+            return []
+        if not isinstance(value, Map):
+            what = f"is {kind_of(value)}, not a mapping"
+            self.note(line, path, what, f"write a name, a colon and the {shape.resource.noun}")
+            return []
+        entries = []
+        parse, resource, prefix = shape.key.parse, shape.resource, path + "."
+        for name, item, item_line in value.entries():
+            try:
+                parse(name)
+            except Wrong as wrong:
+                self.note(item_line, path, wrong.message, wrong.remedy)
+                continue
+            item_path = prefix + name
+            given, complete = self.resource(resource, item, item_line, item_path)
+            entries.append(Entry(name, item_line, item_path, given, complete))
+        return entries
+
+    def _list(self, shape: ListOf, value: t.Any, line: int, path: str) -> list[t.Any] | None:
+        if value is None:
+            return []
+        if not isinstance(value, Seq):
+            self.note(line, path, f"is {kind_of(value)}, not a list", "write a list: [one, two]")
+            return None
+        read = []
+        for index, item in enumerate(value):
+            parsed = self.shape(shape.item, item, value.line_of(index), f"{path}[{index}]")
+            if parsed is not None:
+                read.append(parsed)
+        return read
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+_EMPTY = Map()
+_EMPTY.line = 0
+_EMPTY.lines = None

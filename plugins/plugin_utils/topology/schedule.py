@@ -1,0 +1,70 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Placement: which network nodes serve which network with DHCP.
+
+The lock holds a placement for as long as its host can serve. New ones follow from rendezvous hashing,
+so that another network node takes over its share and moves nothing else.
+"""
+
+from __future__ import annotations
+
+from .allocate import hashed, network_path
+from .lockfile import Lock
+from .model import Binding, FixedIp, Host, Network, Port, Topology
+from .problems import Problems
+
+
+def schedule(topology: Topology, lock: Lock, problems: Problems) -> None:
+    """Add the DHCP ports of every network that wants DHCP."""
+    nodes = [host for host in topology.hosts.values() if "network_node" in host.roles]
+    for network in topology.networks():
+        subnets = [subnet.name for subnet in network.subnets.values() if subnet.enable_dhcp]
+        if not subnets or not network.dhcp_servers:
+            continue
+        if not any(port.network == network.name for port in topology.projects[network.project].ports.values()):
+            continue  # nobody is there to be served
+        usable = [node for node in nodes if can_serve(node, network)]
+        if len(usable) < network.dhcp_servers:
+            problems.add(
+                network.where,
+                f"{network.dhcp_servers} network nodes are to serve DHCP, {len(usable)} can",
+                "give more hosts the role network_node (and what the network needs), lower dhcp_servers, "
+                "or set enable_dhcp: false on the subnets",
+            )
+            continue
+        topology.dhcp_ports[network.key] = [
+            dhcp_port(network, host, subnets) for host in place(network, usable, lock)
+        ]
+
+
+def can_serve(host: Host, network: Network) -> bool:
+    """Tell whether a host can have a port of a network at all."""
+    if network.physical_network is not None:
+        return network.physical_network in host.physical_networks
+    return host.underlay is not None
+
+
+def place(network: Network, nodes: list[Host], lock: Lock) -> list[str]:
+    """Return the names of the hosts that serve a network, sorted."""
+    path = network_path(network)
+    held = [node.name for node in nodes if f"{path}/dhcp/{node.name}" in lock.entries]
+    others = sorted(
+        (node.name for node in nodes if node.name not in held), key=lambda name: hashed("dhcp", path, name)
+    )
+    return sorted([*sorted(held, key=lambda name: hashed("dhcp", path, name)), *others][: network.dhcp_servers])
+
+
+def dhcp_port(network: Network, host: str, subnets: list[str]) -> Port:
+    """Return the port that a DHCP server has in its network."""
+    port = Port(
+        name=f"dhcp-{host}-{network.name}",
+        project=network.project,
+        network=network.name,
+        where=network.where,
+        host=host,
+        device_owner="network:dhcp",
+        fixed_ips=[FixedIp(subnet) for subnet in subnets],
+    )
+    port.binding = Binding(kind="veth", namespace=f"qdhcp-{network.id}", interface=f"ns-{port.id[:11]}")
+    return port

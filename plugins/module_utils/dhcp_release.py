@@ -20,6 +20,10 @@ _DHCPRELEASE = 7
 _DHCP6_RELEASE = 8
 _DHCP6_SERVERS = "ff02::1:2"
 
+# A server in the same host answers within a millisecond.
+_PATIENCE = 0.5
+_ATTEMPTS = 3
+
 
 class Lease(t.NamedTuple):
     """A line of dnsmasq's lease file. key: the MAC of an IPv4 client, the IAID of an IPv6 one."""
@@ -51,7 +55,10 @@ def parse_leases(text: str) -> t.Tuple[t.List[Lease], t.Optional[str]]:
 
 
 def release(interface: str, servers: t.Sequence[str], duid: t.Optional[str], lease: Lease) -> None:
-    """Release a lease at the dnsmasq that listens on an interface of the namespace we are in."""
+    """Release a lease at the dnsmasq that listens on an interface of the namespace we are in.
+
+    servers are the IPv4 addresses of that interface. DHCPv4 does not confirm a release.
+    """
     if lease.version == 4:
         for server in servers:
             _send_v4(interface, server, lease)
@@ -84,10 +91,19 @@ def _send_v6(interface: str, duid: str, lease: Lease) -> None:
     message += _option6(1, bytes.fromhex(lease.client_id.replace(":", "")))
     message += _option6(2, bytes.fromhex(duid.replace(":", ""))) + _option6(8, bytes(2)) + association
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sender:
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode("ascii"))
         # No hops: the message loops back to the server and does not go out to the network.
         sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 0)
         sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 1)
-        sender.sendto(message, (_DHCP6_SERVERS, 547, 0, socket.if_nametoindex(interface)))
+        sender.bind(("::", 546))
+        sender.settimeout(_PATIENCE)
+        for _attempt in range(_ATTEMPTS):
+            sender.sendto(message, (_DHCP6_SERVERS, 547, 0, socket.if_nametoindex(interface)))
+            try:
+                sender.recv(65535)
+            except socket.timeout:
+                continue
+            return
 
 
 def _option6(number: int, data: bytes) -> bytes:

@@ -82,7 +82,7 @@ class OfctlClient(object):
             )
         except subprocess.TimeoutExpired as error:
             raise FabricError(
-                "%s: ovs-ofctl got no answer within %d s. Is ovs-vswitchd running?" % (subject, self.timeout)
+                "%s: ovs-ofctl got no answer within %g s. Is ovs-vswitchd running?" % (subject, self.timeout)
             ) from error
         if done.returncode == 0 or (differs and done.returncode == 2):
             return done.stdout

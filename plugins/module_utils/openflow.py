@@ -130,6 +130,9 @@ def parse_flow_line(line):
             options.append(word)
         else:
             key.append(word)
+    # Open vSwitch leaves table 0 out, and takes a deletion without a table for one in all tables.
+    if not key or not key[0].startswith("table="):
+        key.insert(0, "table=0")
     return FlowLine(" ".join(key), cookie, " ".join(options), actions)
 
 
@@ -174,8 +177,8 @@ def named(text, names):
 
 def show_flow(flow, names):
     """Return a flow of the switch as a person reads it: with names, in the module's own syntax."""
-    parts = [part for part in (flow.key.replace(" ", ","), flow.options.replace(" ", ",")) if part]
-    return named("%s actions=%s" % (",".join(parts), flow.actions), names).strip()
+    match = " ".join((flow.key, flow.options)).strip().replace(" ", ",")
+    return named("%s actions=%s" % (match, flow.actions), names)
 
 
 def parse_dump(output):

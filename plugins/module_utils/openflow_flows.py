@@ -211,10 +211,9 @@ class OpenflowFlowsEngine(Engine):
 
     def _delete(self, bridge, flow):
         text = show_flow(flow, bridge.names)
-        match = ",".join(part for part in ("cookie=0x%x/-1" % flow.cookie, flow.key) if part)
         return Operation(
             "%s: delete %s" % (bridge.name, text),
-            {"bridge": bridge, "line": "delete_strict " + match, "flow": None},
+            {"bridge": bridge, "line": "delete_strict cookie=0x%x/-1,%s" % (flow.cookie, flow.key), "flow": None},
             before="%s %s" % (bridge.name, _show(bridge, flow)),
         )
 

@@ -95,8 +95,8 @@ class BridgesDiff(object):
         here, there = self._datapath_type(bridge["name"]), self._datapath_type(far)
         if here != there:
             raise FabricError(
-                "port %s: no frame can pass from bridge %s (datapath_type %s) to its peer %s on bridge %s (%s). Give both "
-                "bridges the same datapath_type." % (port["name"], bridge["name"], here, peer, far, there)
+                "port %s: no frame can pass from bridge %s (datapath_type %s) to its peer %s on bridge %s (%s). Give "
+                "both bridges the same datapath_type." % (port["name"], bridge["name"], here, peer, far, there)
             )
 
     def _datapath_type(self, name):

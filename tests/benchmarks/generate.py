@@ -47,9 +47,9 @@ def write_one_host(directory: Path, networks: int, ports: int, name: str = "topo
         "defaults: {datapath_type: netdev, underlay_mtu: 1550}",
         "hosts:",
         "  cmp1: {roles: [compute_node], ansible_host: 192.0.2.13,"
-        " underlay: {address: 198.51.100.13/24, interface: eth1}}",
+        " underlay: {address: 198.51.100.13/24, other_addresses: ['2001:db8:100::13/64'], interface: eth1}}",
         "  cmp2: {roles: [compute_node], ansible_host: 192.0.2.14,"
-        " underlay: {address: 198.51.100.14/24, interface: eth1}}",
+        " underlay: {address: 198.51.100.14/24, other_addresses: ['2001:db8:100::14/64'], interface: eth1}}",
         "projects:",
         "  bench:",
         "    networks:",

@@ -73,13 +73,14 @@ _unit_files() { find /lib/systemd/system /usr/lib/systemd/system -name '*.servic
 
 # Packages enable their units when they are installed: without this, the next boot would start them.
 _disable_units() {
-  local unit
-  command -v systemctl >/dev/null || return 0
+  # What maintainer scripts enable units with; it is there without systemd too, which may come later.
+  local unit disable=(deb-systemd-helper)
+  command -v systemctl >/dev/null && disable=(systemctl --quiet)
   while read -r unit; do
     case $unit in
       *@.service) ;;
       # A static unit can't be disabled, and says so; nothing starts it by itself.
-      *) systemctl --quiet disable "$unit" 2>/dev/null || true ;;
+      *) "${disable[@]}" disable "$unit" >/dev/null 2>&1 || true ;;
     esac
   done
 }

@@ -287,7 +287,7 @@ def _allocate_addresses(topology: Topology, lock: Lock, problems: Problems, writ
         network = topology.network(key)
         pools = {subnet.name: subnet_pool(network, subnet, problems) for subnet in network.subnets.values()}
         for port in ports:
-            if not port.fixed_ips:
+            if not port.fixed_ips and not port.fixed_ips_given:
                 port.fixed_ips = default_fixed_ips(network)
         waiting = [
             row

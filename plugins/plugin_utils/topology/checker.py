@@ -22,14 +22,15 @@ Read = dict[str, t.Any]
 class Entry:
     """A named resource that was read: name, line, path, and attributes (dict)."""
 
-    __slots__ = ("name", "line", "path", "values", "complete")
+    __slots__ = ("name", "line", "path", "values", "complete", "problems_before")
 
-    def __init__(self, name: str, line: int, path: str, values: Read, complete: bool) -> None:
+    def __init__(self, name: str, line: int, path: str, values: Read, complete: bool, problems_before: int) -> None:
         self.name = name
         self.line = line
         self.path = path
         self.values = values
         self.complete = complete
+        self.problems_before = problems_before
 
 
 class Checker:
@@ -109,17 +110,17 @@ class Checker:
             self.note(line, path, wrong.message, wrong.remedy)
             return None
 
-    def named(self, shape: Named, value: t.Any, line: int, path: str) -> list[Entry]:
-        """Return the entries of a mapping from names to resources."""
+    def named(self, shape: Named, value: t.Any, line: int, path: str) -> t.Iterator[Entry]:
+        """Yield the entries of a mapping from names to resources, one at a time: there can be very many."""
         if value is None:
-            return []
+            return
         if not isinstance(value, Map):
             what = f"is {kind_of(value)}, not a mapping"
             self.note(line, path, what, f"write a name, a colon and the {shape.resource.noun}")
-            return []
-        entries = []
+            return
         parse, resource, prefix = shape.key.parse, shape.resource, path + "."
         for name, item, item_line in value.entries():
+            before = self._problems.total
             try:
                 parse(name)
             except Wrong as wrong:
@@ -127,8 +128,7 @@ class Checker:
                 continue
             item_path = prefix + name
             given, complete = self.resource(resource, item, item_line, item_path)
-            entries.append(Entry(name, item_line, item_path, given, complete))
-        return entries
+            yield Entry(name, item_line, item_path, given, complete, before)
 
     def _list(self, shape: ListOf, value: t.Any, line: int, path: str) -> list[t.Any] | None:
         if value is None:

@@ -58,7 +58,9 @@ class Kind:
 class Text(Kind):
     """Text of certain characters."""
 
-    def __init__(self, noun: str, pattern: str, remedy: str, not_allowed: tuple[str, ...] = (), limit: int = 255) -> None:
+    def __init__(
+        self, noun: str, pattern: str, remedy: str, not_allowed: tuple[str, ...] = (), limit: int = 255
+    ) -> None:
         self.noun = noun
         self.pattern = pattern
         self.remedy = remedy
@@ -163,8 +165,10 @@ class Address(Kind):
     def __init__(self, with_prefix: bool = False) -> None:
         self.with_prefix = with_prefix
         self.noun = "an IP address" + (", with or without a prefix length" if with_prefix else "")
-        self._remedy = "write it like 198.51.100.11/24 or 2001:db8::11/64" if with_prefix else (
-            "write it like 192.0.2.1 or 2001:db8::1"
+        self._remedy = (
+            "write it like 198.51.100.11/24 or 2001:db8::11/64"
+            if with_prefix
+            else ("write it like 192.0.2.1 or 2001:db8::1")
         )
 
     def parse(self, value: t.Any) -> Parsed:
@@ -281,10 +285,15 @@ NAMESPACE = Text(
 )
 USER = Text("the name of a user", r"[a-z_][a-z0-9_-]{0,31}", "use a user name of the host, like libvirt-qemu", limit=32)
 INTERFACE_ID = Text(
-    "an interface id", r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}", "use what external_ids:iface-id says, often a UUID", limit=64
+    "an interface id",
+    r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}",
+    "use what external_ids:iface-id says, often a UUID",
+    limit=64,
 )
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-DNS_LABEL = Text("a host name", _LABEL, "use letters, digits and '-', at most 63, neither first nor last a '-'", limit=63)
+DNS_LABEL = Text(
+    "a host name", _LABEL, "use letters, digits and '-', at most 63, neither first nor last a '-'", limit=63
+)
 DNS_DOMAIN = Text("a domain name", rf"{_LABEL}(?:\.{_LABEL})*", "write it like blue.example", limit=253)
 FQDN_OR_ADDRESS = DNS_DOMAIN
 DHCP_OPTION = Text(

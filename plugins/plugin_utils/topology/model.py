@@ -86,6 +86,8 @@ class Underlay:
     bridge: str | None = None
     mtu: int = 1500
     routes: tuple[tuple[IPNetwork, IPAddress], ...] = ()  # (to, via) of a routed underlay
+    # What else the interface has, which moves to the bridge with the VTEP address: (address, prefix length).
+    other_addresses: tuple[tuple[IPAddress, int | None], ...] = ()
 
 
 @dataclass(slots=True)
@@ -203,6 +205,7 @@ class Port:
     mac_address: str = ""
     mac_pinned: bool = False
     fixed_ips: list[FixedIp] = field(default_factory=list)
+    fixed_ips_given: bool = False  # False: the allocator chooses the subnets; True with none: no address is wanted
     binding: Binding = field(default_factory=Binding)
     port_security_enabled: bool = True
     allowed_address_pairs: tuple[AddressPair, ...] = ()

@@ -33,9 +33,7 @@ def schedule(topology: Topology, lock: Lock, problems: Problems) -> None:
                 "or set enable_dhcp: false on the subnets",
             )
             continue
-        topology.dhcp_ports[network.key] = [
-            dhcp_port(network, host, subnets) for host in place(network, usable, lock)
-        ]
+        topology.dhcp_ports[network.key] = [dhcp_port(network, host, subnets) for host in place(network, usable, lock)]
 
 
 def can_serve(host: Host, network: Network) -> bool:
@@ -49,9 +47,7 @@ def place(network: Network, nodes: list[Host], lock: Lock) -> list[str]:
     """Return the names of the hosts that serve a network, sorted."""
     path = network_path(network)
     held = [node.name for node in nodes if f"{path}/dhcp/{node.name}" in lock.entries]
-    others = sorted(
-        (node.name for node in nodes if node.name not in held), key=lambda name: hashed("dhcp", path, name)
-    )
+    others = sorted((node.name for node in nodes if node.name not in held), key=lambda name: hashed("dhcp", path, name))
     return sorted([*sorted(held, key=lambda name: hashed("dhcp", path, name)), *others][: network.dhcp_servers])
 
 

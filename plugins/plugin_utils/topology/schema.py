@@ -185,6 +185,11 @@ UNDERLAY = Resource(
     (
         A("address", Address(with_prefix=True), "The tunnel end point's address.", required=True),
         A("interface", kinds.DEVICE, "The device that carries the tunnels."),
+        A(
+            "other_addresses",
+            ListOf(Address(with_prefix=True)),
+            "netdev: further addresses of the interface, which move to the bridge together with the address.",
+        ),
         A("bridge", kinds.DEVICE, "netdev: the bridge that holds the address. br-underlay when not given."),
         A("mtu", Whole(576, 65_535), "Largest IP packet of the underlay. That of defaults when not given."),
         A("routes", ListOf(UNDERLAY_ROUTE), "Routes of a routed underlay."),
@@ -244,7 +249,11 @@ ROOT = Resource(
     (
         A("plugin", kinds.PLUGIN, "Makes the file an Ansible inventory source; the first line of the root file."),
         A("include", ListOf(kinds.INCLUDE), "Further files of the topology, relative to this one; patterns allowed."),
-        A("part_of", kinds.INCLUDE, "In an included file: the root file. As an inventory source it then stands for nothing."),
+        A(
+            "part_of",
+            kinds.INCLUDE,
+            "In an included file: the root file. As an inventory source it then stands for nothing.",
+        ),
         *CONSTRUCTED,
         A("defaults", DEFAULTS, "What holds where a resource doesn't say."),
         A("physical_networks", Named(PHYSICAL_NETWORK), "Segments outside the fabric that provider networks live on."),

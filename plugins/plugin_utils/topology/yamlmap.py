@@ -17,8 +17,16 @@ import typing as t
 from array import array
 
 import yaml
-from yaml.events import AliasEvent, DocumentStartEvent, MappingEndEvent, MappingStartEvent, ScalarEvent
-from yaml.events import SequenceEndEvent, SequenceStartEvent, StreamEndEvent
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
 
 from .model import Where
 from .problems import Problems, shown
@@ -52,23 +60,18 @@ class Vault(str):
     __slots__ = ()
 
 
-class _Lines:
-    """The lines of a container and of its entries; one number where all stand on one line."""
-
-    __slots__ = ()
-
-    line: int
-    lines: array[int] | None
-
-    def _settle(self, line: int, lines: list[int]) -> None:
-        self.line = line
-        self.lines = None if all(other == line for other in lines) else array("I", lines)
+def _packed(line: int, lines: list[int]) -> array[int] | None:
+    """Return the lines of a container's entries, or None where all stand on its own line."""
+    return None if all(other == line for other in lines) else array("I", lines)
 
 
-class Map(dict[str, Value], _Lines):
+class Map(dict[str, Value]):
     """A mapping that knows its line and those of its keys."""
 
     __slots__ = ("line", "lines")
+
+    line: int
+    lines: array[int] | None
 
     def entries(self) -> t.Iterator[tuple[str, Value, int]]:
         """Yield key, value and line."""
@@ -83,10 +86,13 @@ class Map(dict[str, Value], _Lines):
         return self.line
 
 
-class Seq(list[Value], _Lines):
+class Seq(list[Value]):
     """A list that knows its line and those of its items."""
 
     __slots__ = ("line", "lines")
+
+    line: int
+    lines: array[int] | None
 
     def line_of(self, index: t.Any) -> int:
         if self.lines is None or not isinstance(index, int) or index >= len(self.lines):
@@ -97,11 +103,13 @@ class Seq(list[Value], _Lines):
 class _Frame:
     """A container that is being read."""
 
-    __slots__ = ("map", "seq", "line", "lines", "key", "key_line", "anchor", "size", "free", "merges")
+    __slots__ = ("is_map", "map", "seq", "line", "lines", "key", "key_line", "anchor", "size", "free", "merges")
 
     def __init__(self, is_map: bool, line: int, anchor: str | None, free: bool) -> None:
-        self.map = Map() if is_map else None
-        self.seq = None if is_map else Seq()
+        # Both are there, one is used: cheaper than asking each time which one there is.
+        self.is_map = is_map
+        self.map = Map()
+        self.seq = Seq()
         self.line = line
         self.lines: list[int] = []
         self.key: str | None = None  # of the value that comes next
@@ -113,16 +121,17 @@ class _Frame:
 
     def finish(self) -> Map | Seq:
         """Return the container, now complete."""
-        if self.seq is not None:
-            self.seq._settle(self.line, self.lines)
+        if not self.is_map:
+            self.seq.line = self.line
+            self.seq.lines = _packed(self.line, self.lines)
             return self.seq
-        assert self.map is not None
         for source in self.merges:
             for key, value, line in source.entries():
                 if key not in self.map:
                     self.map[key] = value
                     self.lines.append(line)
-        self.map._settle(self.line, self.lines)
+        self.map.line = self.line
+        self.map.lines = _packed(self.line, self.lines)
         return self.map
 
 
@@ -153,7 +162,8 @@ class _AnsibleScalars:
         self._constructor = yaml.constructor.SafeConstructor()
 
     def __call__(self, text: str) -> Value:
-        tag = self._resolver.resolve(yaml.ScalarNode, text, (True, False))
+        resolver: t.Any = self._resolver
+        tag = resolver.resolve(yaml.ScalarNode, text, (True, False))
         if tag == "tag:yaml.org,2002:str":
             return text
         return self._constructor.construct_object(yaml.ScalarNode(tag, text))
@@ -161,9 +171,7 @@ class _AnsibleScalars:
 
 def _parser(data: bytes) -> t.Any:
     # PyYAML can be built without libyaml: slower, the same events.
-    if yaml.__with_libyaml__:
-        return yaml.cyaml.CParser(data)
-    return yaml.SafeLoader(data)
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)(data)
 
 
 class Reader:
@@ -234,7 +242,7 @@ class Reader:
         value = event.value
         value = self._texts.setdefault(value, value)
         frame = self._frames[-1] if self._frames else None
-        if frame is not None and frame.map is not None and frame.key is None:
+        if frame is not None and frame.is_map and frame.key is None:
             if event.tag is not None:
                 self._stop(event, f"the tag {shown(event.tag)} on a key", "remove it")
             if event.anchor is not None:
@@ -289,12 +297,11 @@ class Reader:
             self._result = value
             return
         frame.size += size
-        if frame.seq is not None:
+        if not frame.is_map:
             frame.seq.append(value)
             frame.lines.append(event.start_mark.line + 1)
             return
-        container, key = frame.map, frame.key
-        assert container is not None and key is not None
+        container, key = frame.map, frame.key or ""
         if key == "<<":
             self._merge(frame, value, event)
         elif key not in container:
@@ -311,7 +318,7 @@ class Reader:
 
     def _open(self, event: t.Any, is_map: bool) -> None:
         parent = self._frames[-1] if self._frames else None
-        if parent is not None and parent.map is not None and parent.key is None:
+        if parent is not None and parent.is_map and parent.key is None:
             self._stop(event, "a mapping or list is used as a key", "use text as the key")
         if event.tag is not None:
             self._stop(event, f"the tag {shown(event.tag)} is not allowed here", "remove it")
@@ -344,7 +351,7 @@ class Reader:
         value, size = self._anchors[name]
         self._count_aliased(size, event)
         frame = self._frames[-1] if self._frames else None
-        if frame is not None and frame.map is not None and frame.key is None:
+        if frame is not None and frame.is_map and frame.key is None:
             if not isinstance(value, str):
                 self._stop(event, f"the alias *{name} is used as a key and is no text", "use text as the key")
             self._take_key(frame, frame.map, value, event)
@@ -362,7 +369,7 @@ class Reader:
     def _path(self) -> str:
         path = ""
         for frame in self._frames:
-            if frame.seq is not None:
+            if not frame.is_map:
                 path += f"[{len(frame.seq)}]"
             elif frame.key is not None:
                 path += ("." if path else "") + (frame.key if frame.key.isprintable() else shown(frame.key))[:63]

@@ -20,7 +20,7 @@ _ALLOWED_BYTES = bytes(code for code in range(256) if code >= 0x20 and code != 0
 _FORBIDDEN_TEXT = re.compile("[\x80-\x9f\u2028\u2029\ufffe\uffff]")
 
 _REMEDIES = (
-    ("mapping values are not allowed", "a colon stands where no mapping can begin", "quote the text, or mend the indentation"),
+    ("mapping values are not allowed", "a colon where no mapping can begin", "quote the text, or mend the indentation"),
     ("could not find expected ':'", "a key without a colon", "write 'key: value', or mend the indentation"),
     ("found undefined alias", "an alias without an anchor", "define the anchor (&name) above its first use"),
     ("did not find expected ',' or", "a list or mapping in brackets is not closed", "add the comma or closing bracket"),
@@ -28,7 +28,7 @@ _REMEDIES = (
     ("did not find expected key", "the indentation fits nothing above", "mend the indentation or the brackets"),
     ("did not find expected '-'", "the indentation fits no list item above", "mend the indentation"),
     ("that cannot start any token", "a character that cannot begin a value", "put the value in quotes"),
-    ("found unknown escape", "an unknown backslash escape in double quotes", "use single quotes, or double the backslash"),
+    ("found unknown escape", "an unknown escape in double quotes", "use single quotes, or double the backslash"),
     ("block mapping", "the indentation fits nothing above", "mend the indentation"),
 )
 
@@ -49,7 +49,8 @@ def decode(data: bytes, file: str, problems: Problems) -> bytes | None:
     try:
         text = None if data.isascii() else data.decode("utf-8")
     except UnicodeDecodeError as error:
-        refuse(_line_of(data, error.start), f"the byte 0x{data[error.start]:02x} is not UTF-8", "save the file as UTF-8")
+        byte = f"0x{data[error.start]:02x}"
+        refuse(_line_of(data, error.start), f"the byte {byte} is not UTF-8", "save the file as UTF-8")
         return None
     bad = data.translate(None, _ALLOWED_BYTES)
     if bad:

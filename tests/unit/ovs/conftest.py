@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+
 from ansible_collections.weft.fabric.tests.unit.ovs_sandbox import OvsSandbox
 
 

@@ -12,6 +12,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.weft.fabric.plugins.module_utils import ovsdb
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
 from ansible_collections.weft.fabric.tests.unit.ovs_sandbox import OvsSandbox

@@ -104,6 +104,31 @@ def test_a_daemon_left_behind_is_a_failure_and_no_hang(checkout: Checkout, tmp_p
     assert done.stdout.splitlines()[-1] == "check: 1 passed, 1 failed, 0 skipped"
 
 
+def test_a_daemon_that_was_meant_to_stay_does_not_lock_the_next_run_out(checkout: Checkout, tmp_path: Path) -> None:
+    checkout.gate("lint", "10-leaves", f"sleep 600 >/dev/null 2>&1 & echo $! >{tmp_path}/pid")
+
+    first, second = checkout.run("lint"), checkout.run("soak")
+
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert (first.returncode, second.returncode) == (0, 0), second.stderr
+
+
+def test_of_two_runs_at_once_one_gives_way(checkout: Checkout, tmp_path: Path) -> None:
+    started, done = tmp_path / "started", tmp_path / "done"
+    os.mkfifo(started)
+    os.mkfifo(done)
+    checkout.gate("lint", "10-long", f"echo >{started}\ncat {done}")
+    process = subprocess.Popen([str(checkout.root / "check"), "lint"], env=checkout.environ, stdout=subprocess.DEVNULL)
+    started.read_text()
+
+    second = checkout.run("soak")
+
+    done.write_text("")
+    assert process.wait(timeout=60) == 0
+    assert second.returncode == 1
+    assert "another ./check of this checkout is running" in second.stderr
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_tells_how_far_it_came(checkout: Checkout, tmp_path: Path, number: int, code: int) -> None:
     started = tmp_path / "started"

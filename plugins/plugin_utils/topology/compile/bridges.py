@@ -36,6 +36,19 @@ def compile_bridges(view: HostView) -> Item:
     return {"bridges": bridges}
 
 
+def compile_devices(view: HostView) -> list[Item]:
+    """Return the bridges that must be there before links are set up, with only what makes a device of the host.
+
+    namespaces comes before ovs_bridges, which wants taps and veths to be there. What is the other way round (the
+    bridge with the tunnel end point, internal ports) has to be made first of all.
+    """
+    internal = [
+        _tenant_port(network, local) for network, local in view.local_ports if local.port.binding.kind == "internal"
+    ]
+    first = [bridge(names.INTEGRATION_BRIDGE, view.host.datapath_type, internal)] if internal else []
+    return [*first, *underlay.compile_bridges(view)]
+
+
 def _provider_bridge(view: HostView, name: str, attachment: HostPhysicalNetwork) -> Item:
     to_integration, to_provider = names.provider_patches(name)
     ports = [patch(to_provider, to_integration)]
@@ -90,8 +103,8 @@ def _tenant_port(network: NetworkView, local: LocalPort) -> Item:
         "external_ids": {"iface-id": local.id, "attached-mac": local.port.mac_address},
     }
     if local.port.binding.kind == "internal":
-        # Nobody else makes this device, so nobody else can give it its MAC and MTU.
-        interface.update(type="internal", mac=local.port.mac_address, mtu_request=network.network.mtu)
+        # Open vSwitch changes the MTU of its own devices unless it is told which one to keep.
+        interface.update(type="internal", mtu_request=network.network.mtu)
     return {
         "name": local.device,
         # No flow reads the tag (the pipeline goes by in_port); it tells a person which network a port is on.

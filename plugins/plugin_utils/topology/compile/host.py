@@ -48,6 +48,15 @@ def compile_flows(view: HostView) -> Arguments:
     return {"bridges": [table.as_arguments() for table in tables]}
 
 
+def compile_underlay(view: HostView) -> Arguments:
+    """Return what a host needs before its links: arguments of ovs_bridges and of namespaces."""
+    item = underlay.compile_namespace(view)
+    return {
+        "ovs_bridges": {"bridges": bridges.compile_devices(view)},
+        "namespaces": {"namespaces": [item] if item else []},
+    }
+
+
 #: In the order in which a host wants them.
 CONCERNS: dict[str, t.Callable[[HostView, Templates], Arguments]] = {
     "namespaces": lambda view, _templates: links.compile_namespaces(view),
@@ -59,5 +68,5 @@ CONCERNS: dict[str, t.Callable[[HostView, Templates], Arguments]] = {
 #: What a host needs before; not part of its state.
 PREPARATIONS: dict[str, t.Callable[[HostView, Templates], Arguments]] = {
     "requirements": lambda view, _templates: requirements.compile_requirements(view),
-    "underlay": lambda view, _templates: underlay.compile_underlay(view),
+    "underlay": lambda view, _templates: compile_underlay(view),
 }

@@ -52,7 +52,7 @@ def _namespace(network: NetworkView, local: LocalPort) -> str | None:
 
 
 def _link(view: HostView, network: NetworkView, local: LocalPort) -> Item | None:
-    """Return the link of a port; None when Open vSwitch or somebody else makes it."""
+    """Return the link of a port; None when somebody else takes care of it."""
     binding = local.port.binding
     mark = {"resource": resource_path(local)}
     if local.port.device_owner == DHCP_OWNER:
@@ -64,6 +64,10 @@ def _link(view: HostView, network: NetworkView, local: LocalPort) -> Item | None
         owner = {"owner": binding.owner} if binding.owner else {}
         # No MAC: the port's belongs to the machine behind the tap, and the host's end must not have the same.
         return {"name": local.device, "kind": "tap", "mtu": network.network.mtu, **owner, **mark}
+    if binding.kind == "internal":
+        # Open vSwitch makes the device; its MAC and state are set like any other's.
+        own = {"mac": local.port.mac_address, "mtu": network.network.mtu}
+        return {"name": local.device, "kind": "existing", **own, **mark}
     return None
 
 

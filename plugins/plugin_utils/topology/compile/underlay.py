@@ -16,15 +16,6 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import Underlay
 
 
-def compile_underlay(view: HostView) -> dict[str, Item]:
-    """Return what a host needs before any tunnel: arguments of ovs_bridges and of namespaces."""
-    item = compile_namespace(view)
-    return {
-        "ovs_bridges": {"bridges": compile_bridges(view)},
-        "namespaces": {"namespaces": [item] if item else []},
-    }
-
-
 def compile_bridges(view: HostView) -> list[Item]:
     """Return the underlay bridge, if this host has one."""
     underlay = _moved(view)
@@ -39,9 +30,8 @@ def compile_bridges(view: HostView) -> list[Item]:
 def compile_namespace(view: HostView) -> Item | None:
     """Return what the host's own namespace must hold for the underlay, or None.
 
-    release_addresses_to is the guard against cutting a host off: the module takes away from the interface only
-    what the other link has in its list, and refuses when the interface has any other address or carries
-    the default route.
+    Only the tunnel end point moves, in one step; takes_addresses_from refuses to go on when the interface has any other
+    address or the default route, so that a host is not cut off from who manages it.
     """
     underlay = view.host.underlay
     if underlay is None:
@@ -50,13 +40,18 @@ def compile_namespace(view: HostView) -> Item | None:
     links: list[Item] = []
     if _moved(view) is not None:
         interface = _bridge_name(underlay)
-        links = [
-            {"name": interface, "kind": "existing", "mtu": underlay.mtu, "addresses": [_address(underlay)]},
-            {"name": underlay.interface, "kind": "existing", "release_addresses_to": interface},
-        ]
-    routes: list[Item] = []
-    for destination, gateway in underlay.routes:
-        routes.append({"to": str(destination), "via": str(gateway), **({"dev": interface} if interface else {})})
+        links.append(
+            {
+                "name": interface,
+                "kind": "existing",
+                "mtu": underlay.mtu,
+                "addresses": _addresses(underlay),
+                "takes_addresses_from": underlay.interface,
+                "resource": f"hosts/{view.host.name}",
+            }
+        )
+    device = {"dev": interface} if interface else {}
+    routes = [{"to": str(to), "via": str(via), **device} for to, via in underlay.routes]
     return {"links": links, "routes": routes} if links or routes else None
 
 
@@ -71,6 +66,6 @@ def _bridge_name(underlay: Underlay) -> str:
     return underlay.bridge or names.UNDERLAY_BRIDGE
 
 
-def _address(underlay: Underlay) -> str:
-    length = underlay.address.max_prefixlen if underlay.prefix_length is None else underlay.prefix_length
-    return f"{underlay.address}/{length}"
+def _addresses(underlay: Underlay) -> list[str]:
+    given = [(underlay.address, underlay.prefix_length), *underlay.other_addresses]
+    return [f"{address}/{address.max_prefixlen if length is None else length}" for address, length in given]

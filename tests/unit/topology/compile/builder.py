@@ -80,7 +80,9 @@ class Builder:
 
     def network(self, project: str, name: str, kind: str = "vxlan", **settings: t.Any) -> Network:
         self._numbers += 1
-        settings.setdefault("segmentation_id", None if kind == "flat" else 5000 + self._numbers)
+        settings.setdefault(
+            "segmentation_id", {"flat": None, "vlan": 200 + self._numbers}.get(kind, 5000 + self._numbers)
+        )
         settings.setdefault("local_vlan", self._numbers)
         settings.setdefault("mtu", 1450)
         network = Network(name, project, NOWHERE, type=kind, **settings)

@@ -9,6 +9,7 @@ import typing as t
 from ipaddress import IPv6Address
 
 import pytest
+
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.eui64 import link_local
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import Topology
 from ansible_collections.weft.fabric.tests.unit.topology.compile import frames

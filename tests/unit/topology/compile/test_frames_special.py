@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+
 from ansible_collections.weft.fabric.plugins.module_utils import pipeline
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import Topology
 from ansible_collections.weft.fabric.tests.unit.topology.compile import frames, topologies

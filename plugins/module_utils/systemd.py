@@ -1,0 +1,73 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The service manager: as little of it as the daemons of the fabric need. One call for all units of a kind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import typing as t
+
+from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
+
+
+class Unit(t.NamedTuple):
+    """What a unit does now."""
+
+    active: bool
+    pid: int
+
+
+class Systemd(object):
+    """Talks to process 1."""
+
+    def units(self, pattern: str) -> t.Dict[str, Unit]:
+        """Return the loaded units whose name matches a pattern, by name."""
+        text = self._call(["show", "--property=Id,ActiveState,MainPID", pattern])
+        found = {}
+        for block in text.strip().split("\n\n"):
+            values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+            if values.get("Id"):
+                active = values.get("ActiveState") in ("active", "reloading")
+                found[values["Id"]] = Unit(active, int(values.get("MainPID") or 0))
+        return found
+
+    def start(self, names: t.Sequence[str]) -> None:
+        """Start units and wait until they serve."""
+        if names:
+            # A unit that failed too often refuses to start until that is forgiven.
+            self._call(["reset-failed"] + list(names), may_fail=True)
+            self._call(["start"] + list(names))
+
+    def stop(self, names: t.Sequence[str]) -> None:
+        """Stop units, and forget those that had failed."""
+        if names:
+            self._call(["stop"] + list(names))
+            self._call(["reset-failed"] + list(names), may_fail=True)
+
+    def reload(self, names: t.Sequence[str]) -> None:
+        """Let units read their files again."""
+        if names:
+            self._call(["reload"] + list(names))
+
+    def daemon_reload(self) -> None:
+        """Let process 1 read the unit files again."""
+        self._call(["daemon-reload"])
+
+    def _call(self, arguments: t.List[str], may_fail: bool = False) -> str:
+        if not os.path.isdir("/run/systemd/system"):
+            raise FabricError(
+                "process 1 of this host is not systemd, which keeps the daemons of the fabric running:"
+                " take this host out of the topology, or boot it with systemd"
+            )
+        done = subprocess.run(
+            ["systemctl", "--no-pager"] + arguments,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            universal_newlines=True,
+            check=False,
+        )
+        if done.returncode != 0 and not may_fail:
+            raise FabricError("systemctl %s failed: %s" % (arguments[0], " ".join(done.stderr.split())))
+        return done.stdout

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 weft.fabric contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of the boot replay: a zipapp of the engines, a watcher and systemd units. The only I/O is reading sources."""
+"""The files of the boot replay: a zipapp of the engines, a watcher and systemd units. All it reads is sources."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import importlib
 import io
 import os
 import sys
+import typing as t
 import zipfile
 
 from ansible_collections.weft.fabric.plugins.module_utils import replay
@@ -210,16 +211,17 @@ def sources(start=None):
 
 def _source(name):
     module = importlib.import_module("%s.%s" % (PREFIX, name))
-    return module.__spec__.loader.get_source(module.__name__)
+    loader: t.Any = module.__spec__.loader if module.__spec__ else None
+    return loader.get_source(module.__name__)
 
 
 def _imports(source):
     """Return the names of the module_utils that a source imports, with either spelling."""
-    names = set()
+    names: t.Set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module == PREFIX:
             names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PREFIX + "."):
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(PREFIX + "."):
             names.add(node.module[len(PREFIX) + 1 :])
     return sorted(names)
 

@@ -46,9 +46,11 @@ class Host(t.NamedTuple):
 def parse_host(item: t.Mapping[str, t.Any], where: str) -> Host:
     """Return a client from its arguments."""
     where += ", hosts"
-    client_id = _match(_CLIENT_ID, item.get("client_id") or "", where, "a client id (hex with colons, a word or *)", True)
+    client_id = _match(_CLIENT_ID, item.get("client_id") or "", where, "a client id (hex, a word or *)", True)
     if not item.get("mac") and client_id in ("", "*"):
         raise FabricError("%s: a host needs a mac or a client_id" % where)
+    if is_address(str(item.get("hostname"))):
+        raise FabricError("%s: %r is an address and no host name" % (where, item["hostname"]))
     return Host(
         mac=iproute.mac(item["mac"], where) if item.get("mac") else "",
         client_id=client_id,
@@ -119,6 +121,15 @@ def stale(leases: t.Iterable[Lease], before: t.Mapping[str, str], now: t.Mapping
         if owner is None or moved:
             found.append(lease)
     return found
+
+
+def is_address(text: str) -> bool:
+    """Whether a word is an IP address. A host name of digits and dots would be taken for one, so it is refused."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_mac(text: str) -> bool:

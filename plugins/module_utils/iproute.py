@@ -79,8 +79,8 @@ def number(value, where, low, high):
     try:
         if isinstance(value, bool) or not low <= int(value) <= high:
             raise ValueError
-    except (TypeError, ValueError):
-        raise FabricError("%s: %r is not a number from %d to %d" % (where, value, low, high))
+    except (TypeError, ValueError) as error:
+        raise FabricError("%s: %r is not a number from %d to %d" % (where, value, low, high)) from error
     return int(value)
 
 
@@ -105,8 +105,8 @@ def _parse(parser, value, where, what):
         if not isinstance(value, str) or "%" in value:
             raise ValueError
         return parser(value)
-    except ValueError:
-        raise FabricError("%s: %r is not %s" % (where, value, what))
+    except ValueError as error:
+        raise FabricError("%s: %r is not %s" % (where, value, what)) from error
 
 
 def change(lines, netns=None, family=None):
@@ -165,5 +165,7 @@ def _call(options, lines, netns, family):
             # Without this a module with many open files spends its time closing them; all of ours are close-on-exec.
             close_fds=False,
         )
-    except FileNotFoundError:
-        raise FabricError("the program ip is missing on this host: install iproute2 (Debian) or iproute (Fedora)")
+    except FileNotFoundError as error:
+        raise FabricError(
+            "the program ip is missing on this host: install iproute2 (Debian) or iproute (Fedora)"
+        ) from error

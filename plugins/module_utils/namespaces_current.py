@@ -120,9 +120,7 @@ def _read_state(state: State, wanted: t.Optional[Namespace], everything: bool) -
             state.tx_checksum[link.name] = netns.read_tx_checksum(link.name)
 
 
-def _read_routing(
-    state: State, reader: rtnetlink.Reader, wanted: t.Optional[Namespace], everything: bool
-) -> None:
+def _read_routing(state: State, reader: rtnetlink.Reader, wanted: t.Optional[Namespace], everything: bool) -> None:
     """Read no more than what is compared: the host's own tables may hold all routes of the internet."""
     asked = wanted is not None and bool(wanted.absent)
     if everything or asked or (wanted is not None and wanted.routes is not None):

@@ -210,8 +210,10 @@ def _owner(name: t.Any, where: str) -> int:
         return int(text)
     try:
         return pwd.getpwnam(text).pw_uid
-    except KeyError:
-        raise FabricError("%s: there is no user %s on this host: install what brings it, or name another" % (where, text))
+    except KeyError as error:
+        raise FabricError(
+            "%s: there is no user %s on this host: name another, or install it" % (where, text)
+        ) from error
 
 
 def _route(item: t.Mapping[str, t.Any], where: str) -> Route:

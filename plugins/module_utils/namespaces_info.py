@@ -19,7 +19,7 @@ def describe(names: t.Optional[t.List[str]], everything: bool) -> t.List[Item]:
     """Return the namespaces of these names, or all of them; only what bears the mark unless everything is asked for."""
     alive, _broken = netns.names()
     chosen = [name for name in alive if names is None or name in names]
-    current = read({name: None for name in chosen}, True)
+    current = read(dict.fromkeys(chosen), True)
     found = []
     for name in ([None] if names is None else []) + t.cast(t.List[t.Optional[str]], chosen):
         state = current.states.get(name)

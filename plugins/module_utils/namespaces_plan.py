@@ -124,9 +124,7 @@ class Plan(object):
         found = self.current.host_peer(state, device)
         return found is not None and found == peer
 
-    def _displace(
-        self, link: Link, state: State, device: t.Optional[Device], peer: t.Optional[Device]
-    ) -> t.List[Step]:
+    def _displace(self, link: Link, state: State, device: t.Optional[Device], peer: t.Optional[Device]) -> t.List[Step]:
         """Return the steps that remove what stands in the way and is ours: a pair torn in half, another kind."""
         steps = []
         if peer is not None:
@@ -197,7 +195,7 @@ class Plan(object):
             return
         for name, state in self.current.states.items():
             if name is not None and name not in self.desired and state.exists and state.ours:
-                self._remove_namespace(state)
+                self._remove_namespace(name, state)
         # The inner ends first: their operations take the host's ends with them.
         for name in sorted(self.current.states, key=lambda name: (name is None, name or "")):
             state = self.current.states[name]
@@ -214,8 +212,8 @@ class Plan(object):
                 self.clashes.append(
                     "namespace %s does not bear the mark of the collection, so it is not removed" % namespace.name
                 )
-            elif state.exists:
-                self._remove_namespace(state)
+            elif state.exists and namespace.name is not None:
+                self._remove_namespace(namespace.name, state)
             return
         for link in namespace.links.values():
             device = state.links.get(link.name)
@@ -229,15 +227,14 @@ class Plan(object):
                 continue
             self._remove_link(state, device)
 
-    def _remove_namespace(self, state: State) -> None:
-        assert state.name is not None
+    def _remove_namespace(self, name: str, state: State) -> None:
         steps = []
         for device in state.links.values():
             # The kernel takes a namespace down in the background: what we made in it must be gone when we return.
             if state.marked(device) and device.name != "lo":
                 steps += self._removal(state, device)
-        steps.append(Step(REMOVE, None, "ip", "netns del " + state.name))
-        self.add("remove namespace %s" % state.name, steps, before="namespace %s" % state.name)
+        steps.append(Step(REMOVE, None, "ip", "netns del " + name))
+        self.add("remove namespace %s" % name, steps, before="namespace %s" % name)
 
     def _remove_link(self, state: State, device: Device) -> None:
         if (state.name, device.name) in self._removed:
@@ -269,9 +266,9 @@ def _creation(link: Link) -> t.List[Step]:
     up = " up" if link.up else ""
     alias = _alias(link.mark)
     if link.kind == "veth":
-        inside = " netns " + where if where else ""
+        inner = name + mac + mtu + (" netns " + where if where else "")
         steps = [
-            Step(CREATE, None, "ip", "link add dev %s%s%s%s type veth peer name %s%s" % (name, mac, mtu, inside, link.peer, mtu)),
+            Step(CREATE, None, "ip", "link add dev %s type veth peer name %s%s" % (inner, link.peer, mtu)),
             Step(CREATE, None, "ip", "link set dev %s alias %s%s" % (link.peer, alias, up)),
             Step(SETTINGS, where, "ip", "link set dev %s alias %s" % (name, alias)),
         ]

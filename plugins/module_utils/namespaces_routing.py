@@ -121,9 +121,10 @@ def _plan_routes(plan: "Plan", namespace: Namespace, state: State) -> None:
                 % (place(namespace.name), _route_text(route))
             )
         elif old is None or old.protocol != PROTOCOL or not _same_route(route, old, state):
-            text = "%s route to %s in %s" % ("add" if old is None else "replace", _route_text(route), place(namespace.name))
-            before = "%s route %s" % (place(namespace.name), _present_route_text(old, state)) if old else ""
-            plan.add(text, [_route_step(namespace.name, route)], before, "%s route %s" % (place(namespace.name), _route_text(route)))
+            where, told = place(namespace.name), _route_text(route)
+            text = "%s route to %s in %s" % ("add" if old is None else "replace", told, where)
+            before = "%s route %s" % (where, _present_route_text(old, state)) if old else ""
+            plan.add(text, [_route_step(namespace.name, route)], before, "%s route %s" % (where, told))
         elif namespace.name in plan.disturbed:
             plan.operations[-1].payload.append(_route_step(namespace.name, route))
     unwanted = {item.key for item in namespace.absent if isinstance(item, Route)}
@@ -154,9 +155,7 @@ def _route_text(route: Route) -> str:
 
 def _present_route_text(old: rtnetlink.Route, state: State) -> str:
     device = state.device(old.index) if old.kind == "unicast" else None
-    return _route_text(
-        Route(old.family, old.table, old.to, old.metric, old.kind, old.via, device, old.onlink)
-    )
+    return _route_text(Route(old.family, old.table, old.to, old.metric, old.kind, old.via, device, old.onlink))
 
 
 def _route_step(namespace: t.Optional[str], route: Route) -> Step:
@@ -170,11 +169,11 @@ def _route_step(namespace: t.Optional[str], route: Route) -> Step:
 
 
 def _route_removal(namespace: t.Optional[str], old: rtnetlink.Route) -> Step:
-    kind = "" if old.kind == "unicast" else old.kind + " "
-    via = " via %s" % old.via if old.via else ""
-    metric = " metric %d" % old.metric if old.metric else ""
-    to = _explicit(old.to, old.family)
-    return Step(REMOVE, namespace, "ip", "route del %s%s%s%s table %d proto %d" % (kind, to, via, metric, old.table, PROTOCOL))
+    words = ["route del"] + ([old.kind] if old.kind != "unicast" else []) + [_explicit(old.to, old.family)]
+    words += ["via %s" % old.via] if old.via else []
+    words += ["metric %d" % old.metric] if old.metric else []
+    words.append("table %d proto %d" % (old.table, PROTOCOL))
+    return Step(REMOVE, namespace, "ip", " ".join(words))
 
 
 def _explicit(to: str, family: int) -> str:

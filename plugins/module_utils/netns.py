@@ -104,7 +104,7 @@ def write_sysctl(path, value):
             stream.write(value + "\n")
     except OSError as error:
         name = path[len("/proc/sys/") :].replace("/", ".")
-        raise FabricError("sysctl %s cannot be set to %r: %s" % (name, value, error.strerror))
+        raise FabricError("sysctl %s cannot be set to %r: %s" % (name, value, error.strerror)) from error
 
 
 def read_tx_checksum(device):
@@ -143,4 +143,4 @@ def write_tap_owner(device, uid):
                 raise
             raise FabricError(
                 "tap %s cannot get another owner while a program uses it: stop the virtual machine first" % device
-            )
+            ) from error

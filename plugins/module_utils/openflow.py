@@ -177,7 +177,7 @@ def named(text, names):
 
 def show_flow(flow, names):
     """Return a flow of the switch as a person reads it: with names, in the module's own syntax."""
-    match = " ".join((flow.key, flow.options)).strip().replace(" ", ",")
+    match = ("%s %s" % (flow.key, flow.options)).strip().replace(" ", ",")
     return named("%s actions=%s" % (match, flow.actions), names)
 
 

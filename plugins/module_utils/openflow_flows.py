@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import typing as t
 
 from ansible_collections.weft.fabric.plugins.module_utils.ofctl import VERSION, FlowRefused, OfctlClient
 from ansible_collections.weft.fabric.plugins.module_utils.openflow import (
@@ -92,7 +93,7 @@ class OpenflowFlowsEngine(Engine):
         return result
 
     def apply(self, operations):
-        bundles = {}
+        bundles: t.Dict[str, t.Any] = {}
         for operation in operations:
             payload = operation.payload
             bundles.setdefault(payload["bridge"].name, (payload["bridge"], []))[1].append(payload)

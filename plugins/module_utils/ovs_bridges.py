@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+import typing as t
 
 from ansible_collections.weft.fabric.plugins.module_utils.genetlink import has_family
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_desired import is_present, wanted_bridges, wanted_ports
@@ -146,7 +147,7 @@ def _explain(failures, taken_back):
 def bridge_items(snapshot, everything=False):
     """Return the bridges in the shape the module takes, and the ports on them that are not ours."""
     items = []
-    foreign = []
+    foreign: t.List[t.Dict[str, t.Any]] = []
     for name, row in sorted(snapshot.bridges.items()):
         ours = [port_item(port) for port in row["ports"] if is_ours(port) and port["interface"]]
         foreign.extend(

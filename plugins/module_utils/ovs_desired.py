@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.weft.fabric.plugins.module_utils.ovsdb import text
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
 
@@ -31,8 +33,8 @@ def wanted_bridges(params):
 
 def wanted_ports(bridge):
     """Return a bridge's own ports and those that somebody else plugs in, as two lists."""
-    own = []
-    foreign = []
+    own: t.List[t.Dict[str, t.Any]] = []
+    foreign: t.List[t.Dict[str, t.Any]] = []
     for port in bridge.get("ports") or []:
         (foreign if port.get("iface_id") else own).append(port)
     return own, foreign

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_desired import (
     describe_bridge,
     describe_port,
@@ -46,7 +48,7 @@ class BridgesDiff(object):
 
     def _places(self):
         """Return port name -> bridge name of all ports wanted; refuse one port in two places."""
-        places = {}
+        places: t.Dict[str, str] = {}
         for bridge in self.bridges:
             if not is_present(bridge):
                 continue

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.weft.fabric.plugins.module_utils.ovsdb import as_list, optional
 
 #: the key under external_ids that marks a Bridge or Port row as the collection's; its value names the resource
@@ -43,6 +45,7 @@ class Snapshot(object):
                 by_uuid[uuid]["bridge"] = row["name"]
                 bridge["ports"].append(by_uuid[uuid])
         self.ports = {row["name"]: row for row in by_uuid.values()}
+        self._iface_ids: t.Optional[t.Dict[t.Any, t.Any]] = None
 
     def _port(self, row):
         interfaces = [self.interfaces[uuid] for uuid in as_list(row["interfaces"])]
@@ -62,15 +65,16 @@ class Snapshot(object):
         return self._by_iface_id().get((bridge, iface_id))
 
     def _by_iface_id(self):
-        if not hasattr(self, "_iface_ids"):
-            self._iface_ids = {}
+        if self._iface_ids is None:
+            found: t.Dict[t.Any, t.Any] = {}
             for port in sorted(self.ports.values(), key=lambda row: row["name"]):
                 for interface in port["interfaces"]:
                     key = (port["bridge"], interface["external_ids"].get("iface-id"))
-                    known = self._iface_ids.get(key)
+                    known = found.get(key)
                     # A machine that was just replaced can leave a dead interface of the same id behind.
                     if known is None or (interface["ofport"] or 0) > (known[1]["ofport"] or 0):
-                        self._iface_ids[key] = (port, interface)
+                        found[key] = (port, interface)
+            self._iface_ids = found
         return self._iface_ids
 
     def ofports(self, bridge):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+import typing as t
 
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
 
@@ -79,7 +80,7 @@ class OvsdbClient(object):
         path = path or DEFAULT_SOCKET
         self.path = path[len("unix:") :] if path.startswith("unix:") else path
         self.timeout = timeout
-        self._socket = None
+        self._socket: t.Optional[socket.socket] = None
         self._buffer = b""
         self._serial = 0
 
@@ -92,17 +93,18 @@ class OvsdbClient(object):
 
     def connect(self):
         """Open the socket, or say what to do when nobody listens there."""
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(self.timeout)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(self.timeout)
         try:
-            self._socket.connect(self.path)
+            connection.connect(self.path)
         except OSError as error:
-            self.close()
+            connection.close()
             raise FabricError(
                 "Open vSwitch's database does not answer at %s (%s). Install Open vSwitch and start it "
                 "(systemctl start openvswitch-switch, or openvswitch), or set the option socket."
                 % (self.path, error.strerror or error)
             ) from error
+        self._socket = connection
 
     def close(self):
         """Close the socket."""
@@ -191,9 +193,8 @@ class OvsdbClient(object):
         return not result.get("error")
 
     def _send(self, message, deadline):
-        self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
         try:
-            self._socket.sendall(json.dumps(message, separators=(",", ":")).encode("utf-8"))
+            self._connection(deadline).sendall(json.dumps(message, separators=(",", ":")).encode("utf-8"))
         except OSError as error:
             raise self._lost(error) from error
 
@@ -203,9 +204,8 @@ class OvsdbClient(object):
             message = self._take()
             if message is not None:
                 return message
-            self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
             try:
-                piece = self._socket.recv(1 << 20)
+                piece = self._connection(deadline).recv(1 << 20)
             except OSError as error:
                 raise self._lost(error) from error
             if not piece:
@@ -224,6 +224,13 @@ class OvsdbClient(object):
             return None
         self._buffer = content[end:].encode("utf-8").lstrip(_WHITESPACE)
         return message
+
+    def _connection(self, deadline):
+        """Return the socket, ready for one call that ends by the deadline."""
+        if self._socket is None:
+            raise FabricError("the connection to Open vSwitch's database at %s is closed" % self.path)
+        self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+        return self._socket
 
     def _lost(self, reason):
         return FabricError(

@@ -227,9 +227,11 @@ def _address(family, data):
 
 
 def _prefix(family, data, length):
-    if data is None:
-        return "default" if length == 0 else "%s/%d" % ("0.0.0.0" if family == socket.AF_INET else "::", length)
-    return "%s/%d" % (_address(family, data), length)
+    if data is None and length == 0:
+        return "default"
+    # An address of nothing but zeros may be left out.
+    zeros = bytes(4 if family == socket.AF_INET else 16)
+    return "%s/%d" % (_address(family, data or zeros), length)
 
 
 def _version(family):

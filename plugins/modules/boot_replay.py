@@ -75,6 +75,7 @@ changes_digest:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.weft.fabric.plugins.module_utils.boot_replay import BootReplayEngine
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import run_module
 

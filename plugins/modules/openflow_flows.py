@@ -115,6 +115,7 @@ pending:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.weft.fabric.plugins.module_utils.openflow_flows import OpenflowFlowsEngine
 from ansible_collections.weft.fabric.plugins.module_utils.ovsdb import DEFAULT_SOCKET
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import run_module

@@ -60,6 +60,7 @@ bridges:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.weft.fabric.plugins.module_utils.ofctl import OfctlClient
 from ansible_collections.weft.fabric.plugins.module_utils.openflow_flows import flow_items
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_snapshot import read_snapshot

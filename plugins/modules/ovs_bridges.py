@@ -194,6 +194,7 @@ pending:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_bridges import OvsBridgesEngine
 from ansible_collections.weft.fabric.plugins.module_utils.ovsdb import APPLY_TIMEOUT, DEFAULT_SOCKET
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import run_module

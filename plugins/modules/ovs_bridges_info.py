@@ -77,6 +77,7 @@ foreign_ports:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_bridges import bridge_items
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_snapshot import read_snapshot
 from ansible_collections.weft.fabric.plugins.module_utils.ovsdb import DEFAULT_SOCKET, OvsdbClient

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import dataclass
 
 from .allocate import allocate
 from .check import check
-from .load import load
+from .load import load, no_collection
 from .lockfile import Lock, lock_path, read_lock
 from .model import Topology
 from .problems import Problems
@@ -46,6 +47,15 @@ def build_all(path: str) -> Built:
     cached = _cache.get(path)
     if cached is not None and cached[0] == _fingerprint(path, cached[1].topology):
         return cached[1]
+    with no_collection():
+        before, built = _build(path)
+    # All of it stays: forked workers share what the collector never touches.
+    gc.freeze()
+    _cache[path] = (before, built)
+    return built
+
+
+def _build(path: str) -> tuple[Fingerprint, Built]:
     topology = load([path])
     before = _fingerprint(path, topology)
     problems = Problems()
@@ -55,9 +65,7 @@ def build_all(path: str) -> Built:
     wanted = allocate(topology, lock, problems)
     check(topology, problems)
     problems.raise_if_any()
-    built = Built(topology, lock, wanted)
-    _cache[path] = (before, built)
-    return built
+    return before, Built(topology, lock, wanted)
 
 
 def build(path: str) -> Topology:

@@ -280,7 +280,7 @@ DEVICE = Text(
 NAMESPACE = Text(
     "the name of a network namespace",
     r"(?!(?:qdhcp|qrouter|snat|fip|qlbaas)-)[A-Za-z0-9][A-Za-z0-9._-]{0,62}",
-    "use letters, digits, '.', '_' and '-'; names that begin with qdhcp-, qrouter-, snat-, fip- and qlbaas- are the fabric's",
+    "use letters, digits, '.', '_' and '-'; qdhcp-, qrouter-, snat-, fip- and qlbaas- begin the fabric's own names",
     limit=63,
 )
 USER = Text("the name of a user", r"[a-z_][a-z0-9_-]{0,31}", "use a user name of the host, like libvirt-qemu", limit=32)

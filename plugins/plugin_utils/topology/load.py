@@ -25,7 +25,7 @@ def load(paths: t.Sequence[str]) -> Topology:
     Raises TopologyError. Numbers that the files don't say are not there yet: see allocate.py.
     """
     problems = Problems()
-    with _no_collection():
+    with no_collection():
         sources = Sources(problems)
         sources.read(paths)
         assembler = Assembler(sources, problems)
@@ -41,7 +41,7 @@ def load(paths: t.Sequence[str]) -> Topology:
 
 
 @contextmanager
-def _no_collection() -> t.Iterator[None]:
+def no_collection() -> t.Iterator[None]:
     """Keep the garbage collector from walking a growing heap of things none of which is garbage, again and again."""
     enabled = gc.isenabled()
     gc.disable()

@@ -15,10 +15,10 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-import yaml
-
 from .model import Where
 from .problems import Problems
+from .sources import read_bytes
+from .yamlmap import Map, Reader
 
 VERSION = 1
 HEADER = (
@@ -69,38 +69,42 @@ def lock_path(topology: str) -> Path:
 
 def read_lock(path: Path, problems: Problems) -> Lock:
     """Read a lock file; a missing one is empty. What is wrong with it goes to problems."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return Lock(str(path))
+    file = str(path)
+    if not path.exists():
+        return Lock(file)
     remedy = "restore it from Git, or delete it and write it anew (numbers may then change)"
-    try:
-        root = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        data = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # the safe loader of libyaml
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark is not None else 1
-        problems.add(Where(str(path), line, ""), "the lock file is not valid YAML (an unresolved merge?)", remedy)
-        return Lock(str(path))
-    if not isinstance(data, dict) or data.get("version") != VERSION or not isinstance(data.get("allocated"), dict):
-        problems.add(Where(str(path), 1, ""), f"this is not a lock file of version {VERSION}", remedy)
-        return Lock(str(path))
+    data = read_bytes(file, problems)
+    if data is None:
+        return Lock(file)
+    conflict = _conflict_line(data)
+    if conflict:
+        where = Where(file, conflict, "(file)")
+        problems.add(where, "a merge conflict is unresolved", "keep the lines of both sides and remove the markers")
+        return Lock(file)
+    root = Reader(file, problems, lambda depth, key: False).read(data)
+    if root is None:
+        return Lock(file)
+    allocated = root.get("allocated")
+    if root.get("version") != VERSION or not isinstance(allocated, Map):
+        problems.add(Where(file, 1, "(file)"), f"this is not a lock file of version {VERSION}", remedy)
+        return Lock(file)
     entries: dict[str, Entry] = {}
-    lines = _lines(root)
-    for name, entry in data["allocated"].items():
-        if not isinstance(entry, dict):
-            problems.add(Where(str(path), lines.get(str(name), 1), str(name)), "an entry must be a mapping", remedy)
+    lines: dict[str, int] = {}
+    for name, entry, line in allocated.entries():
+        if isinstance(entry, Map):
+            entries[name] = entry
+            lines[name] = line
         else:
-            entries[str(name)] = entry
-    return Lock(str(path), entries, lines)
+            problems.add(Where(file, line, f"allocated.{name}"), "an entry must be a mapping", remedy)
+    return Lock(file, entries, lines)
 
 
-def _lines(root: t.Any) -> dict[str, int]:
-    """Return the line of each entry."""
-    for key, value in root.value:
-        if key.value == "allocated" and isinstance(value, yaml.MappingNode):
-            return {entry.value: entry.start_mark.line + 1 for entry, _value in value.value}
-    return {}
+def _conflict_line(data: bytes) -> int | None:
+    """Return the line of the first marker that a merge has left behind."""
+    for number, line in enumerate(data.split(b"\n"), 1) if b"<<<<<<< " in data else ():
+        if line.startswith(b"<<<<<<< "):
+            return number
+    return None
 
 
 def write_lock(path: Path, text: str) -> None:

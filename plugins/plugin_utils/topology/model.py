@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-IPAddress = t.Union[IPv4Address, IPv6Address]
-IPNetwork = t.Union[IPv4Network, IPv6Network]
+IPAddress = IPv4Address | IPv6Address
+IPNetwork = IPv4Network | IPv6Network
 
 # The names of devices and namespaces on every host derive from this: never change it.
 _ID_NAMESPACE = uuid.UUID("6f1c8c0e-51a5-5f0e-9a55-77656674fab1")

@@ -17,12 +17,15 @@ from .problems import Problems
 
 def schedule(topology: Topology, lock: Lock, problems: Problems) -> None:
     """Add the DHCP ports of every network that wants DHCP."""
+    peopled = {
+        (port.project, port.network) for project in topology.projects.values() for port in project.ports.values()
+    }
     nodes = [host for host in topology.hosts.values() if "network_node" in host.roles]
     for network in topology.networks():
         subnets = [subnet.name for subnet in network.subnets.values() if subnet.enable_dhcp]
         if not subnets or not network.dhcp_servers:
             continue
-        if not any(port.network == network.name for port in topology.projects[network.project].ports.values()):
+        if network.key not in peopled:
             continue  # nobody is there to be served
         usable = [node for node in nodes if can_serve(node, network)]
         if len(usable) < network.dhcp_servers:

@@ -40,7 +40,7 @@ class ListOf:
     item: Kind | Resource
 
 
-Shape = t.Union[Kind, Resource, Named, ListOf]
+Shape = Kind | Resource | Named | ListOf
 
 
 @dataclass(frozen=True)

@@ -278,9 +278,9 @@ class Reader:
             return Vault(event.value)
         if event.tag in ("!unsafe", "!vault", "!vault-encrypted"):
             self._stop(event, f"the tag {event.tag} on a resource", "use it below a host's 'vars' only")
-        if event.tag in ("!", "tag:yaml.org,2002:str"):
-            return event.value
-        self._stop(event, f"the tag {shown(event.tag)} is not allowed", "remove it")
+        if event.tag not in ("!", "tag:yaml.org,2002:str"):
+            self._stop(event, f"the tag {shown(event.tag)} is not allowed", "remove it")
+        return event.value
 
     def _take_key(self, frame: _Frame, container: Map, key: str, event: t.Any) -> None:
         line = event.start_mark.line + 1

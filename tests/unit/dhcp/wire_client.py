@@ -120,9 +120,10 @@ class Client:
             if frame[12:14] != b"\x08\x00" or len(frame) < 14 + 28 + 240 or frame[14 + 9] != 17:
                 continue
             offset = 14 + (frame[14] & 0x0F) * 4
-            if struct.unpack_from("!HH", frame, offset) != (67, 68) or frame[offset + 8 + 236 : offset + 8 + 240] != _MAGIC:
+            payload = frame[offset + 8 :]
+            if struct.unpack_from("!HH", frame, offset) != (67, 68) or payload[236:240] != _MAGIC:
                 continue
-            reply = Reply(frame[offset + 8 :])
+            reply = Reply(payload)
             if reply.xid == xid:
                 found.append(reply)
         return found
@@ -159,7 +160,7 @@ class Client6:
 
     def say(self, kind: int, address: str | None = None, wait: float = 2.0) -> tuple[int, list[str], int | None] | None:
         """Send one message. Return the kind of the reply, its addresses and the status it gives, or None."""
-        body = b"" if address is None else self._option(5, ipaddress.ip_address(address).packed + struct.pack("!II", 0, 0))
+        body = b"" if address is None else self._option(5, ipaddress.ip_address(address).packed + bytes(8))
         transaction = os.urandom(3)
         message = bytes([kind]) + transaction + self._option(1, self.duid) + self._option(8, bytes(2))
         if self.server and kind not in (self.SOLICIT, self.REBIND, self.CONFIRM):
@@ -176,9 +177,11 @@ class Client6:
     def lease(self) -> str:
         """Solicit and request; return the address."""
         offered = self.say(self.SOLICIT, wait=5.0)
-        assert offered is not None and offered[1], f"no offer: {offered}"
+        assert offered is not None, "no offer"
+        assert offered[1], f"an offer without an address: {offered}"
         leased = self.say(self.REQUEST, offered[1][0], wait=5.0)
-        assert leased is not None and leased[1], f"no lease: {leased}"
+        assert leased is not None, "no answer to the request"
+        assert leased[1], f"no lease: {leased}"
         return leased[1][0]
 
     @staticmethod

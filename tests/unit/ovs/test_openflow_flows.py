@@ -14,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.weft.fabric.plugins.module_utils import ofctl
 from ansible_collections.weft.fabric.plugins.module_utils.ofctl import OfctlClient
 from ansible_collections.weft.fabric.plugins.module_utils.openflow_flows import flow_items
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_snapshot import read_snapshot
@@ -308,7 +307,7 @@ def test_one_bundle_for_each_bridge(switch: OvsSandbox, monkeypatch: pytest.Monk
         return real(command, **options)
 
     switch.vsctl("add-br", "br-tun")
-    monkeypatch.setattr(ofctl.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     reconcile(flows_engine(switch, {"br-int": FLOWS, "br-tun": ["table=1 actions=drop"]}))
     assert sum("--bundle" in command for command in commands) == 2
     commands.clear()

@@ -281,10 +281,17 @@ def test_the_kernel_datapath_is_asked_for_before(box: OvsSandbox, monkeypatch: p
     snapshot.datapath_types = ["netdev", "system"]
     monkeypatch.setattr(ovs_bridges, "read_snapshot", lambda _client: snapshot)
     engine = bridges_engine(box, [bridge("br-a", datapath_type="system")])
-    asked = []
-    for there, refused in ((False, True), (True, False), (None, False)):
-        monkeypatch.setattr(ovs_bridges, "has_family", lambda name, there=there: asked.append(name) or there)
-        if refused:
+    asked: list[str] = []
+    answers: list[bool | None] = []
+
+    def has_family(name: str) -> bool | None:
+        asked.append(name)
+        return answers[-1]
+
+    monkeypatch.setattr(ovs_bridges, "has_family", has_family)
+    for there in (False, True, None):
+        answers.append(there)
+        if there is False:
             with pytest.raises(FabricError, match="modprobe openvswitch"):
                 reconcile(engine, check_mode=True)
         else:

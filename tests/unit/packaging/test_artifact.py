@@ -14,8 +14,19 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 SHIPPED = {
-    "CHANGELOG.rst", "FILES.json", "LICENSE", "MANIFEST.json", "README.md",
-    "changelogs", "docs", "examples", "meta", "playbooks", "plugins", "roles", "templates",
+    "CHANGELOG.rst",
+    "FILES.json",
+    "LICENSE",
+    "MANIFEST.json",
+    "README.md",
+    "changelogs",
+    "docs",
+    "examples",
+    "meta",
+    "playbooks",
+    "plugins",
+    "roles",
+    "templates",
 }
 
 
@@ -26,7 +37,12 @@ def shipped(root: Path, tmp_path_factory: pytest.TempPathFactory) -> set[PurePos
     home = tmp_path_factory.mktemp("home")
     subprocess.run(
         [sys.executable, "-m", "ansible", "galaxy", "collection", "build", "--output-path", str(target)],
-        cwd=root, env={**os.environ, "ANSIBLE_HOME": str(home)}, check=True, capture_output=True, text=True, timeout=120,
+        cwd=root,
+        env={**os.environ, "ANSIBLE_HOME": str(home)},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     (archive,) = target.glob("weft-fabric-*.tar.gz")
     with tarfile.open(archive) as tar:
@@ -42,7 +58,9 @@ def test_whole_directories_are_shipped(root: Path, shipped: set[PurePosixPath], 
     here = {
         PurePosixPath(path.relative_to(root).as_posix())
         for path in (root / directory).rglob("*")
-        if path.is_file() and path.suffix != ".pyc" and not any(part.startswith(".") for part in path.relative_to(root).parts)
+        if path.is_file()
+        and path.suffix != ".pyc"
+        and not any(part.startswith(".") for part in path.relative_to(root).parts)
     }
 
     assert here
@@ -50,13 +68,17 @@ def test_whole_directories_are_shipped(root: Path, shipped: set[PurePosixPath], 
 
 
 def test_nothing_made_along_the_way_is_shipped(shipped: set[PurePosixPath]) -> None:
-    assert {name for name in shipped if name.suffix in {".pyc", ".retry", ".gz"} or "__pycache__" in name.parts} == set()
+    assert {
+        name for name in shipped if name.suffix in {".pyc", ".retry", ".gz"} or "__pycache__" in name.parts
+    } == set()
 
 
 def test_every_python_file_tells_its_licence(root: Path, shipped: set[PurePosixPath]) -> None:
     without = {
-        name for name in shipped
-        if name.suffix == ".py" and "SPDX-License-Identifier: GPL-3.0-or-later" not in (root / name).read_text(encoding="utf-8")[:600]
+        name
+        for name in shipped
+        if name.suffix == ".py"
+        and "SPDX-License-Identifier: GPL-3.0-or-later" not in (root / name).read_text(encoding="utf-8")[:600]
     }
 
     assert without == set()

@@ -26,7 +26,12 @@ class Checkout(t.NamedTuple):
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(self.root / "check"), *arguments], env=self.environ, capture_output=True, text=True, check=False, timeout=120
+            [str(self.root / "check"), *arguments],
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
 
     def gate(self, part: str, name: str, body: str) -> None:
@@ -58,8 +63,12 @@ def checkout(root: Path, tmp_path: Path, cache: Path, clean_environ: dict[str, s
 
 def rows(output: str) -> list[list[str]]:
     """Return the rows of the table, without their seconds."""
-    table = output[output.index("\npart "):].splitlines()[2:]
-    return [line.split()[:-1] for line in table if line and line[-1].isdigit() and not line.startswith(("all", "check:", "logs:"))]
+    table = output[output.index("\npart ") :].splitlines()[2:]
+    return [
+        line.split()[:-1]
+        for line in table
+        if line and line[-1].isdigit() and not line.startswith(("all", "check:", "logs:"))
+    ]
 
 
 def test_every_gate_is_there_and_runs(checkout: Checkout) -> None:
@@ -136,7 +145,11 @@ def test_an_interrupted_run_tells_how_far_it_came(checkout: Checkout, tmp_path: 
     checkout.gate("lint", "10-first", "true")
     checkout.gate("lint", "20-long", f"echo >{started}\nsleep 600")
     process = subprocess.Popen(
-        [str(checkout.root / "check"), "lint"], env=checkout.environ, stdout=subprocess.PIPE, text=True, start_new_session=True
+        [str(checkout.root / "check"), "lint"],
+        env=checkout.environ,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     started.read_text()  # returns as soon as the gate has opened and closed it
 
@@ -152,17 +165,24 @@ def test_what_git_ignores_is_not_tested_and_what_it_would_track_is(checkout: Che
     (checkout.root / ".gitignore").write_text("*.junk\n", encoding="utf-8")
     (checkout.root / "new file.txt").write_text("", encoding="utf-8")
     (checkout.root / "x.junk").write_text("", encoding="utf-8")
-    checkout.gate("lint", "10-look", "[[ -f 'new file.txt' && ! -e x.junk && $PWD == */ansible_collections/weft/fabric ]]")
+    checkout.gate(
+        "lint", "10-look", "[[ -f 'new file.txt' && ! -e x.junk && $PWD == */ansible_collections/weft/fabric ]]"
+    )
 
     assert checkout.run("lint").returncode == 0
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (("nonsense",), "there is no part 'nonsense'"),
-    (("lint", "nonsense"), "there is no part 'nonsense'"),
-    (("lab", "nonsense"), "there is no scenario 'nonsense'"),
-])
-def test_unknown_words_are_refused_before_anything_runs(checkout: Checkout, arguments: tuple[str, ...], message: str) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nonsense",), "there is no part 'nonsense'"),
+        (("lint", "nonsense"), "there is no part 'nonsense'"),
+        (("lab", "nonsense"), "there is no scenario 'nonsense'"),
+    ],
+)
+def test_unknown_words_are_refused_before_anything_runs(
+    checkout: Checkout, arguments: tuple[str, ...], message: str
+) -> None:
     done = checkout.run(*arguments)
 
     assert done.returncode == 1
@@ -172,8 +192,12 @@ def test_unknown_words_are_refused_before_anything_runs(checkout: Checkout, argu
 
 def test_the_list_names_every_gate_and_scenario(root: Path, clean_environ: dict[str, str], tmp_path: Path) -> None:
     done = subprocess.run(
-        [str(root / "check"), "--list"], env={**clean_environ, "WEFT_CACHE": str(tmp_path)}, capture_output=True, text=True,
-        check=True, timeout=60,
+        [str(root / "check"), "--list"],
+        env={**clean_environ, "WEFT_CACHE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
 
     for gate in (root / "tools/check.d").glob("*/*"):

@@ -20,7 +20,9 @@ WITHOUT_TWIN = {"boot_replay"}
 
 def documented_fragments(module: Path) -> set[str]:
     """Return the documentation fragments that a module extends, without importing it."""
-    found = re.search(r'^DOCUMENTATION = r?"""\n?(.*?)"""', module.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    found = re.search(
+        r'^DOCUMENTATION = r?"""\n?(.*?)"""', module.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
     assert found, f"{module.name} has no DOCUMENTATION"
     return set(yaml.safe_load(found[1]).get("extends_documentation_fragment", []))
 
@@ -40,7 +42,9 @@ def test_every_module_is_in_the_action_group(modules: dict[str, Path], runtime: 
 
 
 def test_documentation_agrees_with_the_action_group(modules: dict[str, Path], runtime: dict) -> None:
-    says_so = {name for name, path in modules.items() if "weft.fabric.attributes.actiongroup" in documented_fragments(path)}
+    says_so = {
+        name for name, path in modules.items() if "weft.fabric.attributes.actiongroup" in documented_fragments(path)
+    }
 
     assert sorted(says_so) == sorted(set(runtime["action_groups"]["fabric"]) & set(modules))
 

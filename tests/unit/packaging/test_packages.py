@@ -17,7 +17,12 @@ import pytest
 STAND_INS = {
     # Says that what stands in the file "installed" is installed.
     "dpkg-query": 'grep -qxF "${@: -1}" installed && printf "install ok installed"',
-    "apt-get": 'echo "apt-get $*" >>calls; [[ " $* " == *" install "* ]] || exit 0; test -x policy && cp policy policy-seen; exit "$(cat exit-code)"',
+    "apt-get": """
+echo "apt-get $*" >>calls
+[[ " $* " == *" install "* ]] || exit 0
+test -x policy && cp policy policy-seen
+exit "$(cat exit-code)"
+""",
     "systemctl": 'echo "systemctl $*" >>calls',
     "find": "cat units; echo openvswitch-switch.service >>units; echo template@.service >>units",
 }
@@ -28,11 +33,21 @@ class Machine(t.NamedTuple):
     root: Path
 
     def install(self, *names: str) -> subprocess.CompletedProcess[str]:
-        script = 'source "$0/tools/lib/common.sh"; source "$0/tools/lib/packages.sh"; POLICY=policy; install_packages "$@"'
+        script = (
+            'source "$0/tools/lib/common.sh"; source "$0/tools/lib/packages.sh"; POLICY=policy; install_packages "$@"'
+        )
         return subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script, str(self.root), *names],
-            cwd=self.directory, capture_output=True, text=True, check=False, timeout=60,
-            env={"PATH": f"{self.directory}:/usr/bin:/bin", "WEFT_CACHE": str(self.directory), "HOME": str(self.directory)},
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env={
+                "PATH": f"{self.directory}:/usr/bin:/bin",
+                "WEFT_CACHE": str(self.directory),
+                "HOME": str(self.directory),
+            },
         )
 
     def calls(self) -> list[str]:
@@ -94,7 +109,9 @@ def test_a_guard_that_somebody_else_put_there_stays(machine: Machine) -> None:
 def test_units_that_came_along_do_not_start_at_the_next_boot_and_others_are_let_be(machine: Machine) -> None:
     machine.install("openvswitch-switch")
 
-    assert [call for call in machine.calls() if call.startswith("systemctl")] == ["systemctl --quiet disable openvswitch-switch.service"]
+    assert [call for call in machine.calls() if call.startswith("systemctl")] == [
+        "systemctl --quiet disable openvswitch-switch.service"
+    ]
 
 
 def test_the_lab_finds_all_its_programs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,12 @@ class TestMarkdownLinks:
     def test_a_file_that_is_there(self, in_tmp: Path) -> None:
         (in_tmp / "other.md").write_text("# The lock: what it is for\n", encoding="utf-8")
 
-        assert self.found(in_tmp, "See [it](other.md), [this](other.md#the-lock-what-it-is-for), [net](https://x.example/).") == []
+        assert (
+            self.found(
+                in_tmp, "See [it](other.md), [this](other.md#the-lock-what-it-is-for), [net](https://x.example/)."
+            )
+            == []
+        )
 
     def test_a_file_that_is_not(self, in_tmp: Path) -> None:
         assert self.found(in_tmp, "one\n[gone](gone.md)") == ["page.md:2: gone.md: there is no such file"]
@@ -54,19 +59,25 @@ class TestOwnMachine:
         (directory / "file.txt").write_text(text, encoding="utf-8")
         return list(own_machine.findings(directory, own_machine.pattern_for(Path(checkout))))
 
-    @pytest.mark.parametrize("line", [
-        "cd /home/" + "somebody/src",
-        "path: /data/builds/fabric/check",
-        "import sys; sys.path.append('/data/builds/venv')",
-    ])
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "cd /home/" + "somebody/src",
+            "path: /data/builds/fabric/check",
+            "import sys; sys.path.append('/data/builds/venv')",
+        ],
+    )
     def test_a_path_of_one_machine(self, tmp_path: Path, line: str) -> None:
         assert len(self.found(tmp_path, f"harmless\n{line}\n")) == 1
 
-    @pytest.mark.parametrize("line", [
-        "state: /var/lib/weft-fabric/state",
-        "https://example.org/home/" + "somebody/",
-        "mydata: /srv/data/builds/x",
-    ])
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "state: /var/lib/weft-fabric/state",
+            "https://example.org/home/" + "somebody/",
+            "mydata: /srv/data/builds/x",
+        ],
+    )
     def test_any_other_path(self, tmp_path: Path, line: str) -> None:
         assert self.found(tmp_path, line) == []
 
@@ -79,8 +90,20 @@ class TestGetPip:
     def test_options_that_pip_does_not_know_are_dropped(self, root: Path, tmp_path: Path) -> None:
         script = root / "tools/get_pip_offline.py"
         done = subprocess.run(
-            [sys.executable, str(script), "--no-setuptools", "--no-wheel", "--no-index", "--dry-run", "-r", str(tmp_path / "none.txt")],
-            capture_output=True, text=True, check=False, timeout=120,
+            [
+                sys.executable,
+                str(script),
+                "--no-setuptools",
+                "--no-wheel",
+                "--no-index",
+                "--dry-run",
+                "-r",
+                str(tmp_path / "none.txt"),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
 
         # pip ran, knew every option, and found no requirements file.

@@ -9,7 +9,7 @@ import typing as t
 from functools import lru_cache
 from pathlib import Path
 
-from jinja2 import StrictUndefined, Template
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 # plugins/plugin_utils/topology/compile/template.py: the collection is four directories up from ours.
@@ -18,7 +18,12 @@ TEMPLATES = Path(__file__).resolve().parents[4] / "templates"
 
 def render(name: str, text: str | None, **variables: t.Any) -> str:
     """Fill in a template: the text given, or the collection's own file of that name."""
-    return _parse(_own(name) if text is None else text).render(**variables)
+    try:
+        return _parse(_own(name) if text is None else text).render(**variables)
+    except TemplateSyntaxError as error:
+        raise ValueError(f"template {name}: {error.message} (line {error.lineno})") from error
+    except TemplateError as error:
+        raise ValueError(f"template {name}: {error.message}") from error
 
 
 @lru_cache(maxsize=32)

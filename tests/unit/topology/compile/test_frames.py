@@ -112,9 +112,10 @@ def test_the_checksum_of_an_advertisement_is_right(fabric: Fabric) -> None:
     assert packet[7] == 255
 
 
-def test_duplicate_address_detection_is_not_answered_but_heard(fabric: Fabric) -> None:
+@pytest.mark.parametrize("option", [False, True])
+def test_duplicate_address_detection_is_not_answered_but_heard(fabric: Fabric, option: bool) -> None:
     for port, subject in (("blue1", OWN_V6), ("dhcp-web-h1", OTHER_V6)):
-        question = frames.solicitation(fabric.mac(port), "::", subject, option=False)
+        question = frames.solicitation(fabric.mac(port), "::", subject, option=option)
         assert fabric.send(port, question) == {other: [question] for other in BLUE - {port}}
 
 

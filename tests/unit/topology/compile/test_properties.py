@@ -220,3 +220,42 @@ def test_links_and_bridge_ports_meet(topology: Topology) -> None:
                 assert made[local.device]["mtu"] == network.network.mtu
                 assert devices[local.device]["tag"] == network.vlan
                 assert len(local.device) <= 15
+
+
+@given(topologies())
+def test_tunnels_carry_a_mac_to_its_hosts_and_a_flood_to_all(topology: Topology) -> None:
+    for host, state in states(topology).items():
+        tunnels = {
+            port["name"]: port["interface"]["options"]["remote_ip"]
+            for port in bridge_ports(state, "br-tun")
+            if port["interface"]["type"] != "patch"
+        }
+        remote = {str(other.underlay.address): other.name for other in topology.hosts.values()}
+        wanted = {}
+        for network in view_host(topology, host).tunnel_networks:
+            places: dict[str, set[str]] = {}
+            for port in topology.ports_by_network[network.network.key]:
+                if port.host not in (host, None):
+                    for what in (f",dl_dst={port.mac_address}", *(f",dl_dst={mac}" for mac in pair_macs(port)), ""):
+                        places.setdefault(what, set()).add(port.host)
+            wanted |= {(network.vlan, what): hosts for what, hosts in places.items()}
+        found = {}
+        for flow in flows(state, "br-tun"):
+            match = re.search(r"table=2[02],priority=10,dl_vlan=(\d+)(,dl_dst=\S+)? actions=(.*)", flow)
+            if match:
+                vlan, what, actions = match.groups()
+                outputs = re.findall(r'output:"([^"]+)"', actions)
+                assert len(outputs) == len(set(outputs))
+                found[int(vlan), what or ""] = {remote[tunnels[name]] for name in outputs}
+        assert found == wanted
+
+
+@given(topologies())
+def test_a_port_that_is_nowhere_is_in_no_state(topology: Topology) -> None:
+    text = json.dumps([state["openflow_flows"] for state in states(topology).values()])
+    ports = [port for ports in topology.ports_by_network.values() for port in ports]
+    paired = {mac for port in ports for mac in pair_macs(port)}
+    for port in ports:
+        if port.host is None and port.mac_address not in paired:
+            assert port.mac_address not in text
+            assert port.id[:11] not in text

@@ -1,0 +1,251 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""DHCP servers: one dnsmasq for each network, kept running by systemd. The engine.
+
+Files first, then the daemons, then a stamp that says what the daemons were told. A run that is killed in between
+leaves a stamp that does not match, and the next one tells them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import typing as t
+
+from ansible_collections.weft.fabric.plugins.module_utils import (
+    dhcp_current,
+    dhcp_files,
+    dhcp_plan,
+    dhcp_release,
+    dhcp_unit,
+    netns,
+    rtnetlink,
+)
+from ansible_collections.weft.fabric.plugins.module_utils.dhcp_unit import unit_name
+from ansible_collections.weft.fabric.plugins.module_utils.reconcile import Engine, FabricError, Operation, read_file
+from ansible_collections.weft.fabric.plugins.module_utils.systemd import Systemd
+
+DIRECTORY = "/var/lib/weft-fabric/dhcp"
+
+# dnsmasq gives up its rights before it reads the hosts again, so these are for all to read.
+_DIRECTORY_MODE = 0o755
+_FILE_MODE = 0o644
+
+# How long dnsmasq may take to note that a lease was released, in seconds, and how often it is told.
+_RELEASE_LIMIT = 1.0
+_RELEASE_ATTEMPTS = 3
+
+
+class DhcpServersEngine(Engine):
+    """Makes DHCP servers what the arguments say."""
+
+    name = "dhcp_servers"
+
+    def __init__(
+        self,
+        params: t.Dict[str, t.Any],
+        systemd: t.Optional[Systemd] = None,
+        directory: str = DIRECTORY,
+        unit_file: str = dhcp_unit.UNIT_FILE,
+    ):
+        Engine.__init__(self, params)
+        self.desired = dhcp_current.parse(params)
+        self.purge = bool(params.get("purge"))
+        self.systemd = systemd or Systemd()
+        self.directory = directory
+        self.unit_file = unit_file
+        self._current = dhcp_current.Current(None)
+
+    def read(self) -> dhcp_current.Current:
+        unit_text = read_file(self.unit_file)
+        # A host that never was a DHCP server need not have systemd.
+        idle = unit_text is None and not self.desired and not os.path.isdir(self.directory)
+        units = {} if idle else self.systemd.units(dhcp_unit.PATTERN)
+        self._current = dhcp_current.read(self.desired, self.directory, unit_text, units)
+        return self._current
+
+    def diff(self, current: dhcp_current.Current) -> t.List[Operation]:
+        wanted = any(server.present for server in self.desired.values())
+        unit_text = dhcp_unit.unit_text(self.directory) if wanted else ""
+        return dhcp_plan.plan(current, self.desired, self.purge, unit_text)
+
+    def apply(self, operations: t.List[Operation]) -> None:
+        asked: t.Dict[int, t.List[str]] = {kind: [] for kind in range(dhcp_plan.REMOVE_UNIT + 1)}
+        for operation in operations:
+            kind, name = operation.payload
+            if name not in asked[kind]:
+                asked[kind].append(name)
+        self._check(asked)
+        if asked[dhcp_plan.UNIT]:
+            _write(self.unit_file, dhcp_unit.unit_text(self.directory))
+            self.systemd.daemon_reload()
+        for name in asked[dhcp_plan.WRITE]:
+            self._write_files(self.desired[name])
+        self._run(asked[dhcp_plan.START], asked[dhcp_plan.RESTART])
+        self._reload(asked[dhcp_plan.RELOAD])
+        self._remove(asked[dhcp_plan.REMOVE], bool(asked[dhcp_plan.REMOVE_UNIT]))
+
+    # before anything is changed
+
+    def _check(self, asked: t.Mapping[int, t.Sequence[str]]) -> None:
+        for name in list(asked[dhcp_plan.START]) + list(asked[dhcp_plan.RESTART]):
+            server = self.desired[name]
+            if dhcp_current.interface_index(server) is None:
+                raise FabricError(
+                    "nothing was changed: DHCP server %s needs link %s in namespace %s, and that is not there:"
+                    " make it with weft.fabric.namespaces first" % (name, server.interface, server.namespace)
+                )
+            if self._changed(server):
+                _test(server)
+
+    def _changed(self, server: dhcp_current.Server) -> bool:
+        """Whether the configuration is one that has not run yet."""
+        stamp = self._current.servers[server.name].stamp
+        return bool(stamp.get("config") != dhcp_current.digest(server.files, dhcp_current.CONFIG_FILES))
+
+    # files
+
+    def _path(self, name: str, file: str = "") -> str:
+        return os.path.join(self.directory, name, file)
+
+    def _write_files(self, server: dhcp_current.Server) -> None:
+        for directory in (os.path.dirname(self.directory), self.directory, self._path(server.name)):
+            os.makedirs(directory, exist_ok=True)
+            mode = os.stat(directory).st_mode & 0o777
+            if mode | _DIRECTORY_MODE != mode:  # made by somebody with a strict umask
+                os.chmod(directory, mode | _DIRECTORY_MODE)
+        for file, content in server.files.items():
+            _write(self._path(server.name, file), content)
+
+    def _stamp(self, server: dhcp_current.Server) -> None:
+        index = dhcp_current.interface_index(server)
+        _write(self._path(server.name, dhcp_current.STAMP), dhcp_current.stamp_text(server, index))
+
+    def _told(self, name: str) -> t.Dict[str, str]:
+        """Return who had each address when the daemon was told last."""
+        addresses = self._current.servers[name].stamp.get("addresses")
+        return addresses if isinstance(addresses, dict) else {}
+
+    # daemons
+
+    def _run(self, start: t.Sequence[str], restart: t.Sequence[str]) -> None:
+        """Start servers. The lease file is dnsmasq's own while it runs, so a restart is a stop and a start."""
+        if not start and not restart:
+            return
+        self.systemd.stop([unit_name(name) for name in restart])
+        names = list(start) + list(restart)
+        for name in names:
+            self._seed(self.desired[name])
+        self.systemd.start([unit_name(name) for name in names])
+        for name in names:
+            self._stamp(self.desired[name])
+
+    def _seed(self, server: dhcp_current.Server) -> None:
+        path = self._path(server.name, dhcp_current.LEASES)
+        leases, duid = dhcp_release.parse_leases(read_file(path) or "")
+        before, now = self._told(server.name), dhcp_files.owners(server.hosts)
+        if server.leases:
+            leases = dhcp_files.seed(leases, before, server.hosts)
+        else:
+            obsolete = set(dhcp_files.stale(leases, before, now))
+            leases = [lease for lease in leases if lease not in obsolete]
+        text = dhcp_files.lease_file(leases, duid)
+        if text or os.path.exists(path):
+            _write(path, text)
+
+    def _reload(self, names: t.Sequence[str]) -> None:
+        self.systemd.reload([unit_name(name) for name in names])
+        for name in names:
+            server = self.desired[name]
+            self._release(server)
+            self._stamp(server)
+
+    def _release(self, server: dhcp_current.Server) -> None:
+        """Give back the leases that keep an address from its new owner."""
+        before, now = self._told(server.name), dhcp_files.owners(server.hosts)
+        leases, duid = dhcp_release.parse_leases(read_file(self._path(server.name, dhcp_current.LEASES)) or "")
+        obsolete = dhcp_files.stale(leases, before, now)
+        if not obsolete:
+            return
+        with netns.entered(server.namespace):
+            own = _own_addresses(server.interface)
+            for _attempt in range(_RELEASE_ATTEMPTS):
+                for lease in obsolete:
+                    dhcp_release.release(server.interface, own, duid, lease)
+                # A released IPv6 lease leaves the file with the next one that changes, but the server has confirmed it.
+                obsolete = self._still_there(server, [lease for lease in obsolete if lease.version == 4])
+                if not obsolete:
+                    return
+        raise FabricError(
+            "DHCP server %s does not let go of the lease of %s for %s: restart %s"
+            % (server.name, obsolete[0].address, obsolete[0].key, unit_name(server.name))
+        )
+
+    def _still_there(
+        self, server: dhcp_current.Server, leases: t.List[dhcp_release.Lease]
+    ) -> t.List[dhcp_release.Lease]:
+        """Return which of the leases dnsmasq has not dropped after a while."""
+        held = {(lease.key, lease.address) for lease in leases}
+        deadline = time.monotonic() + _RELEASE_LIMIT
+        while held:
+            text = read_file(self._path(server.name, dhcp_current.LEASES)) or ""
+            held &= {(lease.key, lease.address) for lease in dhcp_release.parse_leases(text)[0]}
+            if not held or time.monotonic() > deadline:
+                break
+            time.sleep(0.01)
+        return [lease for lease in leases if (lease.key, lease.address) in held]
+
+    def _remove(self, names: t.Sequence[str], unit_file: bool) -> None:
+        self.systemd.stop([unit_name(name) for name in names])
+        for name in names:
+            shutil.rmtree(self._path(name), ignore_errors=True)
+        if unit_file:
+            os.unlink(self.unit_file)
+            self.systemd.daemon_reload()
+            if os.path.isdir(self.directory) and not os.listdir(self.directory):
+                os.rmdir(self.directory)
+
+
+def _own_addresses(interface: str) -> t.List[str]:
+    """Return the IPv4 addresses of a device of the namespace we are in."""
+    with rtnetlink.Reader() as reader:
+        index = next((link.index for link in reader.links() if link.name == interface), None)
+        addresses = [entry.address.split("/")[0] for entry in reader.addresses() if entry.index == index]
+    return [address for address in addresses if ":" not in address]
+
+
+def _test(server: dhcp_current.Server) -> None:
+    """Let dnsmasq read a configuration before it replaces one that works."""
+    with tempfile.TemporaryDirectory(prefix="weft-dhcp-") as directory:
+        command = [dhcp_unit.program(), "--test"]
+        for file in dhcp_current.CONFIG_FILES:
+            path = os.path.join(directory, file)
+            _write(path, server.files[file])
+            command.append("--conf-file=" + path)
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, check=False
+        )
+    if done.returncode != 0:
+        reason = " ".join(done.stderr.replace(directory + os.sep, "").split())
+        raise FabricError(
+            "nothing was changed: dnsmasq refuses the configuration of DHCP server %s: %s" % (server.name, reason)
+        )
+
+
+def _write(path: str, content: str) -> None:
+    """Replace a file in one step if it differs.
+
+    Without waiting for the disk, since a hundred servers have six hundred files: what a power failure takes,
+    the replay at boot writes again.
+    """
+    if read_file(path) == content and os.stat(path).st_mode & 0o777 == _FILE_MODE:
+        return
+    temporary = path + ".weft"
+    with open(temporary, "w", encoding="utf-8") as stream:
+        stream.write(content)
+    os.chmod(temporary, _FILE_MODE)
+    os.rename(temporary, path)

@@ -1,0 +1,187 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Devices, namespaces and bridges of a host: what golden files show, and why it is so."""
+
+from __future__ import annotations
+
+import typing as t
+from ipaddress import ip_address
+
+import pytest
+
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import names
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.host import compile_host
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import Topology
+from ansible_collections.weft.fabric.tests.unit.topology.compile import topologies
+from ansible_collections.weft.fabric.tests.unit.topology.compile.builder import Builder
+
+Item = dict[str, t.Any]
+
+
+def namespaces(topology: Topology, host: str) -> dict[str | None, Item]:
+    items = compile_host(topology, host, "namespaces")["namespaces"]["namespaces"]
+    return {item.get("name"): item for item in items}
+
+
+def bridges(topology: Topology, host: str) -> dict[str, Item]:
+    return {item["name"]: item for item in compile_host(topology, host, "ovs_bridges")["ovs_bridges"]["bridges"]}
+
+
+@pytest.mark.parametrize(("datapath_type", "expected"), [("netdev", False), ("system", None)])
+def test_checksums_are_left_to_nobody_with_the_userspace_datapath(datapath_type: str, expected: bool | None) -> None:
+    build = Builder().host("h1", "198.51.100.1/24", datapath_type=datapath_type)
+    web = build.network("blue", "web")
+    build.subnet(web, "10.0.0.0/24")
+    build.port(web, "web-1", "h1", "veth", binding={"namespace": "web-1", "interface": "eth0"})
+    build.dhcp(web, "h1")
+    items = namespaces(build.topology, "h1")
+    assert {name: item["links"][0].get("tx_checksum") for name, item in items.items()} == {
+        "web-1": expected,
+        "qdhcp-" + web.id: expected,
+    }
+
+
+def test_a_dhcp_server_has_its_addresses_at_once_and_takes_none_from_tenants() -> None:
+    topology = topologies.dhcp()
+    web = topology.network(("blue", "web"))
+    item = namespaces(topology, "net1")["qdhcp-" + web.id]
+    (link,) = item["links"]
+    assert link["addresses"] == ["10.0.0.13/24", "10.0.1.13/24", "2001:db8:100::d/64"]
+    assert [(route["to"], route["via"]) for route in item["routes"]] == [
+        ("0.0.0.0/0", "10.0.0.1"),
+        ("::/0", "2001:db8:100::1"),
+    ]
+    for scope in ("default", link["name"]):
+        assert item["sysctls"][f"net.ipv6.conf.{scope}.accept_ra"] == "0"
+        assert item["sysctls"][f"net.ipv6.conf.{scope}.accept_dad"] == "0"
+
+
+def test_tenants_get_their_addresses_by_dhcp_and_not_from_us() -> None:
+    (link,) = namespaces(topologies.vxlan(), "h1")["blue-1"]["links"]
+    assert link["mac"] == "fa:16:3e:00:00:01"
+    assert "addresses" not in link
+
+
+def test_ports_of_one_namespace_are_in_one_item() -> None:
+    build = Builder().host("h1", "198.51.100.1/24")
+    for number in (0, 1):
+        network = build.network("blue", f"net{number}")
+        build.port(network, f"nic{number}", "h1", "veth", binding={"namespace": "box", "interface": f"eth{number}"})
+    (item,) = compile_host(build.topology, "h1", "namespaces")["namespaces"]["namespaces"]
+    assert [link["name"] for link in item["links"]] == ["eth0", "eth1"]
+
+
+def test_a_port_that_somebody_else_plugs_in_bears_no_mark_and_has_no_link() -> None:
+    topology = topologies.bindings()
+    foreign = [port for port in bridges(topology, "h1")["br-int"]["ports"] if "iface_id" in port]
+    own_id = topology.projects["blue"].ports["plugged"].id
+    assert foreign == [
+        {"iface_id": own_id, "tag": 1},
+        {"iface_id": "11111111-2222-4333-8444-555555555555", "tag": 1},
+    ]
+    assert len(namespaces(topology, "h1")[None]["links"]) == 3
+
+
+def test_the_underlay_address_moves_to_its_bridge_with_the_userspace_datapath_only() -> None:
+    for datapath_type in ("netdev", "system"):
+        build = Builder().host("h1", "198.51.100.1/24", datapath_type=datapath_type, interface="eth1")
+        web = build.network("blue", "web")
+        build.port(web, "web-1", "h1", "iface_id")
+        state = compile_host(build.topology, "h1", "underlay")["underlay"]
+        if datapath_type == "system":
+            assert state == {"ovs_bridges": {"bridges": []}, "namespaces": {"namespaces": []}}
+            assert "br-underlay" not in bridges(build.topology, "h1")
+            continue
+        (link,) = state["namespaces"]["namespaces"][0]["links"]
+        assert link["name"] == "br-underlay"
+        assert link["addresses"] == ["198.51.100.1/24"]
+        assert link["takes_addresses_from"] == "eth1"
+        (bridge,) = state["ovs_bridges"]["bridges"]
+        assert bridge["fail_mode"] == "standalone"
+        assert [port["name"] for port in bridge["ports"]] == ["eth1"]
+        # The later, whole lists have the same, so that purging does not undo it.
+        assert bridges(build.topology, "h1")["br-underlay"] == bridge
+        assert namespaces(build.topology, "h1")[None]["links"] == [link]
+
+
+def test_internal_ports_are_made_before_links_are_set_up() -> None:
+    topology = topologies.bindings()
+    (first,) = compile_host(topology, "h1", "underlay")["underlay"]["ovs_bridges"]["bridges"]
+    whole = bridges(topology, "h1")["br-int"]
+    assert {**first, "ports": None} == {**whole, "ports": None}
+    assert [port["interface"]["type"] for port in first["ports"]] == ["internal"]
+    assert first["ports"][0] in whole["ports"]
+    internal = [link for link in namespaces(topology, "h1")[None]["links"] if link["kind"] == "existing"]
+    assert [(link["name"], link["mac"]) for link in internal] == [(first["ports"][0]["name"], "fa:16:3e:00:00:03")]
+
+
+def test_a_bridge_that_is_not_ours_gets_a_patch_and_nothing_else() -> None:
+    topology = topologies.provider()
+    assert bridges(topology, "h2")["br-physnet1"] == {
+        "name": "br-physnet1",
+        "managed": False,
+        "ports": [
+            {
+                "name": "phy-br-physnet1",
+                "external_ids": {"weft-fabric": "patches/phy-br-physnet1"},
+                "interface": {"type": "patch", "options": {"peer": "int-br-physnet1"}},
+            }
+        ],
+    }
+    flows = {item["name"]: item["flows"] for item in compile_host(topology, "h2")["openflow_flows"]["bridges"]}
+    assert [flow for flow in flows["br-physnet1"] if "in_port" not in flow] == []
+
+
+def test_a_host_without_tunnel_networks_has_no_tunnel_bridge() -> None:
+    assert list(bridges(topologies.provider(), "h1")) == ["br-int", "br-a-long-name", "br-physnet1"]
+
+
+def test_requirements_name_what_a_host_needs() -> None:
+    topology = topologies.provider()
+    assert compile_host(topology, "h1", "requirements")["requirements"] == {
+        "programs": ["ip", "ovs-vsctl", "ovs-ofctl"],
+        "interfaces": [{"name": "eth3", "mtu": 1500}, {"name": "eth2", "mtu": 1500}],
+    }
+    assert "dnsmasq" in compile_host(topologies.dhcp(), "net1", "requirements")["requirements"]["programs"]
+    underlay = compile_host(topologies.vxlan(), "h1", "requirements")["requirements"]["interfaces"]
+    assert underlay == [{"name": "eth1", "mtu": 1550}]
+
+
+def test_names_fit_into_what_linux_allows() -> None:
+    assert names.provider_patches("br-ex") == ("int-br-ex", "phy-br-ex")
+    first, second = names.provider_patches("br-a-very-long-name")
+    assert len(first) == len(second) == 12
+    assert first[:4] == "int-"
+    assert second == "phy-" + first[4:]
+    for kind in ("gre", "vxlan", "geneve"):
+        for address in ("198.51.100.2", "2001:db8::2"):
+            assert len(names.tunnel_name(kind, ip_address(address))) <= names.DEVICE_NAME_MAX
+    assert names.tunnel_name("vxlan", ip_address("198.51.100.2")) == "vxlan-c6336402"
+
+
+def test_two_tunnels_of_one_name_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "tunnel_name", lambda kind, _address: kind + "-same")
+    build = Builder()
+    web = build.network("blue", "web")
+    for number in (1, 2, 3):
+        build.host(f"h{number}", f"198.51.100.{number}/24")
+        build.port(web, f"web-{number}", f"h{number}")
+    with pytest.raises(ValueError, match=r"to h2 and to h3 would both be named vxlan-same: give one"):
+        compile_host(build.topology, "h1", "ovs_bridges")
+
+
+def test_a_host_that_cannot_have_a_network_is_an_error_that_names_both() -> None:
+    build = Builder().physnet("physnet1").host("h1")
+    lan = build.network("blue", "lan", "vlan", physical_network="physnet1")
+    build.port(lan, "lan-1", "h1")
+    with pytest.raises(
+        ValueError, match="blue/lan has a port on host h1, which does not reach physical network physnet1"
+    ):
+        compile_host(build.topology, "h1")
+    web = build.network("red", "web")
+    build = Builder().host("h1")
+    web = build.network("red", "web")
+    build.port(web, "web-1", "h1")
+    with pytest.raises(ValueError, match="host h1 has a tunnel network, but no underlay address"):
+        compile_host(build.topology, "h1")

@@ -40,7 +40,7 @@ def anchor_of(heading: str) -> str:
 @cache
 def anchors(path: Path) -> frozenset[str]:
     found: list[str] = []
-    for _, line in prose(path):
+    for _number, line in prose(path):
         if heading := HEADING.match(line):
             anchor = anchor_of(heading[1])
             repeated = sum(1 for other in found if other == anchor or re.fullmatch(rf"{re.escape(anchor)}-\d+", other))
@@ -53,7 +53,7 @@ def problems(path: Path) -> Iterator[str]:
         for target in LINK.findall(re.sub(r"`[^`]*`", "", line)):
             if re.match(r"[a-z][a-z0-9+.-]*:", target):
                 continue
-            file, _, fragment = target.partition("#")
+            file, _hash, fragment = target.partition("#")
             linked = (path.parent / file) if file else path
             if not linked.exists():
                 yield f"{path}:{number}: {target}: there is no such file"

@@ -52,11 +52,15 @@ import os
 
 from ansible.errors import AnsibleParserError
 from ansible.inventory.group import to_safe_group_name
+from ansible.parsing.vault import EncryptedString
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
+from ansible.template import trust_as_template
 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.build import build_all
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import HOST_ROLES
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.problems import TopologyError
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.sources import root_of
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.yamlmap import Unsafe, Vault
 
 # The plugin's name stands at the top of the file; reading more of a large foreign file would be rude.
 HEAD_BYTES = 4096
@@ -67,7 +71,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
 
     def verify_file(self, path):
         """Tell whether a file is a topology: a YAML file that names this plugin near its top."""
-        path = root_file(path)
+        path = root_of(path)
         if not super().verify_file(path) or not path.endswith((".yml", ".yaml")):
             return False
         with open(path, "rb") as stream:
@@ -75,11 +79,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
 
     def parse(self, inventory, loader, path, cache=True):
         super().parse(inventory, loader, path, cache)
-        self._read_config_data(root_file(path))
         try:
             built = build_all(path)
         except TopologyError as error:
             raise AnsibleParserError(str(error)) from error
+        # Not by _read_config_data(): Ansible's loader takes minutes for a large fabric, and it has been read already.
+        self.set_options(direct={"plugin": self.NAME, **for_ansible(built.topology.inventory_options)})
         if built.missing:
             self.display.warning(
                 f"{len(built.missing)} allocations are not in {built.lock.file} and were computed in memory, "
@@ -89,15 +94,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
 
     def _add_hosts(self, topology, path):
         for group in (*HOST_ROLES, *(f"physnet_{name}" for name in topology.physical_networks)):
-            self.inventory.add_group(to_safe_group_name(group))
+            self.inventory.add_group(group_name(group))
         for project in topology.projects:
-            self.inventory.add_group(to_safe_group_name(f"project_{project}"))
+            self.inventory.add_group(group_name(f"project_{project}"))
         for host in topology.hosts.values():
             self.inventory.add_host(host.name)
             for name, value in host_variables(topology, host, path).items():
                 self.inventory.set_variable(host.name, name, value)
             for group in host_groups(topology, host):
-                self.inventory.add_child(to_safe_group_name(group), host.name)
+                self.inventory.add_child(group_name(group), host.name)
             self._construct(host.name)
 
     def _construct(self, host):
@@ -108,11 +113,22 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host, strict=strict)
 
 
-def root_file(path):
-    """Return the file that names the plugin: the path itself, or topology.yml inside a directory."""
-    if os.path.isdir(path):
-        return os.path.join(path, "topology.yml")
-    return path
+def for_ansible(value):
+    """Return what stands below vars and the constructed options, as Ansible's own inventories would give it."""
+    if isinstance(value, dict):
+        return {key: for_ansible(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [for_ansible(item) for item in value]
+    if isinstance(value, Vault):
+        return EncryptedString(ciphertext=str(value))
+    if isinstance(value, str) and not isinstance(value, Unsafe):
+        return trust_as_template(value)
+    return str(value) if isinstance(value, Unsafe) else value
+
+
+def group_name(name):
+    """Return a name that Ansible takes for a group."""
+    return to_safe_group_name(name, force=True, silent=True)
 
 
 def host_groups(topology, host):
@@ -127,7 +143,7 @@ def host_groups(topology, host):
 
 def host_variables(topology, host, path):
     """Return a host's variables: the file's own, and the few that say how the host takes part."""
-    found = dict(host.vars)
+    found = for_ansible(host.vars)
     found["weft_topology"] = path
     found["weft_host_roles"] = list(host.roles)
     found["weft_datapath_type"] = host.datapath_type

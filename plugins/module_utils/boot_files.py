@@ -35,12 +35,12 @@ REPLAY_UNIT = (
     _NOTE
     + """[Unit]
 Description=Bring the fabric's network back to its last applied state
-After=network-pre.target ovsdb-server.service ovs-vswitchd.service
+After=network-pre.target ovsdb-server.service ovs-vswitchd.service openvswitch-switch.service openvswitch.service
 Before=network-online.target
 # A restarted ovs-vswitchd has no flows. A restart by hand reaches this unit through PartOf, the restart of a killed
 # ovs-vswitchd by systemd through the Wants that [Install] makes.
 PartOf=ovs-vswitchd.service
-ReloadPropagatedFrom=ovs-vswitchd.service
+ReloadPropagatedFrom=ovs-vswitchd.service openvswitch-switch.service openvswitch.service
 StartLimitIntervalSec=0
 
 [Service]
@@ -132,7 +132,7 @@ ovsdb-client --format=csv --data=string --no-headings monitor "$database" Open_v
     Interface name,ofport,external_ids |
 while IFS= read -r line; do
     case $line in
-        *iface-id=*) : > "$trigger" ;;
+        *iface-id=*) mkdir -p "${trigger%%/*}" && : > "$trigger" ;;
     esac
 done
 # The monitor never ends by itself: ovsdb-server went away. systemd starts this again.

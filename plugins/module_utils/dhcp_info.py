@@ -60,10 +60,10 @@ def _host(line: str) -> Item:
     """Take apart what dhcp_files.Host.line() wrote."""
     item: Item = {"mac": None, "client_id": None, "hostname": None, "addresses": [], "tags": []}
     for number, word in enumerate(line.split(",")):
-        if number == 0 and word.count(":") == 5:
-            item["mac"] = word
-        elif word.startswith("id:"):
+        if word.startswith("id:"):
             item["client_id"] = word[3:]
+        elif number == 0 and word.count(":") == 5:
+            item["mac"] = word
         elif word.startswith("set:"):
             item["tags"].append(word[4:])
         elif dhcp_files.is_address(word.strip("[]")):

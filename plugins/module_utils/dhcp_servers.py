@@ -39,6 +39,9 @@ _FILE_MODE = 0o644
 _RELEASE_LIMIT = 1.0
 _RELEASE_ATTEMPTS = 3
 
+# A lease file that was not written to for so long, in seconds, is whole.
+_SETTLED = 0.01
+
 
 class DhcpServersEngine(Engine):
     """Makes DHCP servers what the arguments say."""
@@ -158,31 +161,38 @@ class DhcpServersEngine(Engine):
             _write(path, text)
 
     def _reload(self, names: t.Sequence[str]) -> None:
+        obsolete = {name: self._obsolete(self.desired[name]) for name in names}
         self.systemd.reload([unit_name(name) for name in names])
         for name in names:
-            server = self.desired[name]
-            self._release(server)
-            self._stamp(server)
+            self._release(self.desired[name], obsolete[name])
+            self._stamp(self.desired[name])
 
-    def _release(self, server: dhcp_current.Server) -> None:
-        """Give back the leases that keep an address from its new owner."""
+    def _obsolete(self, server: dhcp_current.Server) -> t.List[dhcp_release.Lease]:
+        """Return the leases that keep an address from its new owner."""
         before, now = self._told(server.name), dhcp_files.owners(server.hosts)
-        leases, duid = dhcp_release.parse_leases(read_file(self._path(server.name, dhcp_current.LEASES)) or "")
-        obsolete = dhcp_files.stale(leases, before, now)
-        if not obsolete:
+        gone = {address: owner for address, owner in before.items() if now.get(address) != owner}
+        if before and not gone:
+            return []
+        leases = dhcp_release.parse_leases(self._read_leases(server.name))[0]
+        return dhcp_files.stale(leases, before, now)
+
+    def _release(self, server: dhcp_current.Server, leases: t.List[dhcp_release.Lease]) -> None:
+        """Give leases back."""
+        if not leases:
             return
+        duid = dhcp_release.parse_leases(self._read_leases(server.name))[1]
         with netns.entered(server.namespace):
             own = _own_addresses(server.interface)
             for _attempt in range(_RELEASE_ATTEMPTS):
-                for lease in obsolete:
+                for lease in leases:
                     dhcp_release.release(server.interface, own, duid, lease)
-                # A released IPv6 lease leaves the file with the next one that changes, but the server has confirmed it.
-                obsolete = self._still_there(server, [lease for lease in obsolete if lease.version == 4])
-                if not obsolete:
+                # A released IPv6 lease stays in the file until another one changes, but the server has confirmed it.
+                leases = self._still_there(server, [lease for lease in leases if lease.version == 4])
+                if not leases:
                     return
         raise FabricError(
             "DHCP server %s does not let go of the lease of %s for %s: restart %s"
-            % (server.name, obsolete[0].address, obsolete[0].key, unit_name(server.name))
+            % (server.name, leases[0].address, leases[0].key, unit_name(server.name))
         )
 
     def _still_there(
@@ -191,13 +201,25 @@ class DhcpServersEngine(Engine):
         """Return which of the leases dnsmasq has not dropped after a while."""
         held = {(lease.key, lease.address) for lease in leases}
         deadline = time.monotonic() + _RELEASE_LIMIT
-        while held:
-            text = read_file(self._path(server.name, dhcp_current.LEASES)) or ""
+        while held and time.monotonic() < deadline:
+            text = self._read_leases(server.name)
             held &= {(lease.key, lease.address) for lease in dhcp_release.parse_leases(text)[0]}
-            if not held or time.monotonic() > deadline:
-                break
-            time.sleep(0.01)
         return [lease for lease in leases if (lease.key, lease.address) in held]
+
+    def _read_leases(self, name: str) -> str:
+        """Return the lease file of a running server.
+
+        dnsmasq empties the file and writes it again, when a lease changes and when it is told to read its files.
+        What is the same twice is whole.
+        """
+        path = self._path(name, dhcp_current.LEASES)
+        text = read_file(path) or ""
+        while True:
+            time.sleep(_SETTLED)
+            again = read_file(path) or ""
+            if again == text:
+                return text
+            text = again
 
     def _remove(self, names: t.Sequence[str], unit_file: bool) -> None:
         self.systemd.stop([unit_name(name) for name in names])

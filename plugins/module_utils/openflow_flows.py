@@ -68,7 +68,8 @@ class OpenflowFlowsEngine(Engine):
         self.socket = params.get("socket")
         self.purge = bool(params.get("purge"))
         self.ofctl = OfctlClient(params.get("rundir"))
-        self.memory_dir = MEMORY_DIR if not params.get("rundir") else os.path.join(params["rundir"], "weft-fabric")
+        rundir = params.get("rundir")
+        self.memory_dir = os.path.join(rundir, "weft-fabric", "ofports") if rundir else MEMORY_DIR
 
     def read(self):
         """Return a list of BridgeFlows: those listed, and with purge every other one that has flows of ours."""
@@ -245,6 +246,12 @@ class OpenflowFlowsEngine(Engine):
         return names
 
     def _remember(self, bridge):
+        if not bridge.wanted:
+            with contextlib.suppress(OSError):
+                os.unlink(self._memory(bridge))
+                os.rmdir(self.memory_dir)
+                os.rmdir(os.path.dirname(self.memory_dir))
+            return
         names = {str(number): name for name, number in bridge.numbers.items() if not name.startswith("iface-id:")}
         write_file(self._memory(bridge), json.dumps(names, sort_keys=True) + "\n")
 

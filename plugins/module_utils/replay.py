@@ -102,11 +102,17 @@ class Replay(object):
         self.failed = []
 
     def run(self, steps):
-        """Do all steps, whatever becomes of the others. Return whether all of them succeeded."""
-        for step in steps:
+        """Do all steps, whatever becomes of the others. Return whether all of them succeeded.
+
+        What a state's last step makes counts: while ovs-vswitchd opens a device that has just been made, it can
+        take back a setting of it, and the later turn of the namespaces mends that.
+        """
+        steps = list(steps)
+        for index, step in enumerate(steps):
             params = self._load(step)
             if params is not None:
-                self._attempt(step.title, lambda step=step, params=params: _reconcile(step, params))
+                later = any(other.state == step.state for other in steps[index + 1 :])
+                self._attempt(step.title, lambda step=step, params=params: _reconcile(step, params), not later)
         return not self.failed
 
     def settle(self):
@@ -126,13 +132,15 @@ class Replay(object):
             self.failed.append(step.title)
             return None
 
-    def _attempt(self, title, action):
+    def _attempt(self, title, action, counts=True):
         start = time.monotonic()
         try:
             outcome = action()
         except (FabricError, OSError) as error:
-            LOG.error("%s: failed after %d ms: %s", title, _milliseconds(start), error)
-            self.failed.append(title)
+            after = "failed" if counts else "to be mended later: failed"
+            LOG.log(logging.ERROR if counts else logging.WARNING, "%s: %s after %d ms: %s",
+                    title, after, _milliseconds(start), error)  # fmt: skip
+            self.failed += [title] if counts else []
         except Exception:
             LOG.exception("%s: failed after %d ms", title, _milliseconds(start))
             self.failed.append(title)
@@ -172,6 +180,7 @@ def _log_to_stdout():
     # systemd takes the priority from the start of the line.
     journal = "JOURNAL_STREAM" in os.environ
     logging.addLevelName(logging.INFO, "<6>" if journal else "")
+    logging.addLevelName(logging.WARNING, "<4>" if journal else "")
     logging.addLevelName(logging.ERROR, "<3>" if journal else "ERROR: ")
     logging.basicConfig(level=logging.INFO, format="%(levelname)s%(message)s", stream=sys.stdout)
 

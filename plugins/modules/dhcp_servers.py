@@ -61,8 +61,8 @@ options:
       hosts:
         description:
           - Clients. Those without tags are in the C(dhcp-hostsfile), and dnsmasq reads them again when they change.
-          - Those with tags are in the configuration, and their change is a restart. dnsmasq dies when it reads hosts with
-            tags again after having served one (seen with 2.90).
+          - Those with tags are in the configuration, and their change is a restart. dnsmasq dies when it reads hosts
+            with tags again after having served one (seen with 2.90).
         type: list
         elements: dict
         suboptions:
@@ -70,7 +70,9 @@ options:
             description: MAC address.
             type: str
           client_id:
-            description: Client identifier, in hex with colons or as a word. The asterisk makes dnsmasq ignore what the client sends.
+            description:
+              - Client identifier, in hex with colons or as a word.
+              - The asterisk makes dnsmasq ignore what the client sends.
             type: str
           hostname:
             description: Name the client is given.

@@ -55,10 +55,11 @@ options:
             required: true
           kind:
             description:
-              - V(veth) is one end of a pair whose other end, O(namespaces[].links[].peer), is in the host's own namespace.
+              - V(veth) is one end of a pair. The other end, O(namespaces[].links[].peer), is in the host's own
+                namespace.
               - V(tap) is a persistent tap for a virtual machine.
-              - V(existing) is a device that somebody else makes, mostly Open vSwitch. The module waits up to ten seconds
-                for it, sets what is listed and never removes it.
+              - V(existing) is a device that somebody else makes, mostly Open vSwitch. The module waits up to ten
+                seconds for it, sets what is listed and never removes it.
             type: str
             choices: [veth, tap, existing]
             required: true
@@ -68,7 +69,9 @@ options:
             choices: [present, absent]
             default: present
           peer:
-            description: Name of the end in the host's own namespace. It gets the same MTU, mark and state. Required for V(veth).
+            description:
+              - Name of the end in the host's own namespace. It gets the same MTU, mark and state.
+              - Required for V(veth).
             type: str
           mac:
             description: MAC address. Left as it is when not given.
@@ -79,14 +82,14 @@ options:
           addresses:
             description:
               - Addresses with prefix length, such as V(10.0.0.2/24).
-              - On a link the collection makes, further permanent addresses of global scope are removed. On an existing one
-                they stay. When the option is not given no address is touched, so that a DHCP client may set them.
+              - On a link the collection makes, further permanent addresses of global scope are removed. On an existing
+                one they stay. When the option is not given no address is touched, so that a DHCP client may set them.
             type: list
             elements: str
           tx_checksum:
             description:
-              - Whether the device may leave checksums to the next one. With the userspace datapath of Open vSwitch this must
-                be V(false) inside the namespace, or TCP and UDP hang while ping works.
+              - Whether the device may leave checksums to the next one. With the userspace datapath of Open vSwitch this
+                must be V(false) inside the namespace, or TCP and UDP hang while ping works.
             type: bool
           owner:
             description: User (name or number) that may open a V(tap).
@@ -96,12 +99,13 @@ options:
             type: bool
             default: true
           resource:
-            description: Path of the resource the link stands for, such as V(ports/blue/web-1). It is shown in the alias.
+            description: Path of the resource the link stands for, such as V(ports/blue/web-1). The alias shows it.
             type: str
           takes_addresses_from:
             description:
               - Name of the network card that has the O(namespaces[].links[].addresses) now. They move in one step.
-              - Refused when the card has further addresses or the host's default route, because the host could be cut off.
+              - Refused when the card has further addresses or the host's default route, because the host could be
+                cut off.
               - For V(existing) only.
             type: str
       routes:
@@ -194,7 +198,8 @@ options:
       sysctls:
         description:
           - Kernel settings that start with C(net.). Only those listed are set, and they are not set back.
-          - When a device name contains a dot, write the whole name with slashes, as in V(net/ipv4/conf/eth0.5/forwarding).
+          - When a device name contains a dot, write the whole name with slashes, as in
+            V(net/ipv4/conf/eth0.5/forwarding).
         type: dict
 seealso:
   - module: weft.fabric.namespaces_info

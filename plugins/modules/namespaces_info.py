@@ -51,7 +51,13 @@ namespaces:
   sample:
     - name: blue-web-1
       links:
-        - {name: eth0, kind: veth, peer: tap6f7a8b9c-0d, mac: "fa:16:3e:11:22:33", mtu: 1450, addresses: [10.0.0.9/24], up: true}
+        - name: eth0
+          kind: veth
+          peer: tap6f7a8b9c-0d
+          mac: fa:16:3e:11:22:33
+          mtu: 1450
+          addresses: [10.0.0.9/24]
+          up: true
       routes:
         - {to: default, via: 10.0.0.1, dev: eth0}
       neighbours: []

@@ -18,7 +18,10 @@ first, second = tap(sys.argv[1]), tap(sys.argv[2])
 print("joined", flush=True)
 while True:
     for ready in select.select([first, second], [], [])[0]:
-        os.write(second if ready == first else first, os.read(ready, 65536))
+        try:
+            os.write(second if ready == first else first, os.read(ready, 65536))
+        except OSError:
+            pass  # an interface that is still down loses what is sent to it
 """
 
 

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
-from .lab import Capture, Host, Ping, reachable
+from .lab import Capture, Host, Ping, reachable, wait_for
 
 # The reason dhclient gives decides what is set; the environment is kept for the tests to look at.
 DHCLIENT_SCRIPT = r"""#!/bin/sh
@@ -59,8 +60,10 @@ class Tenant:
         self.host.run("cat > /run/weft-t-script && chmod +x /run/weft-t-script", stdin=DHCLIENT_SCRIPT)
         self.host.run("cat > /run/weft-t-conf", stdin=DHCLIENT_CONF)
         self.host.run(f"rm -f /run/weft-t-lease-{name}")
+        # DUID-LL, as a machine that keeps its DUID over reboots: the lease belongs to the DUID.
+        kind = {(4, False): "-4", (6, False): "-6 -D LL", (6, True): "-6 -D LL -S"}[version, stateless]
         self.run(
-            f"dhclient -{version} {'-S' if stateless else ''} -1 -v -e namespace={self.namespace}"
+            f"dhclient {kind} -1 -v -e namespace={self.namespace}"
             f" -sf /run/weft-t-script -cf /run/weft-t-conf -lf /run/weft-t-{name}.leases -pf /run/weft-t-{name}.pid"
             f" {self.interface}",
             seconds=60,
@@ -85,3 +88,11 @@ class Tenant:
 
     def capture(self, expression: str = "") -> Capture:
         return Capture(self.host, self.interface, expression, self.namespace)
+
+    def throughput(self, server: Tenant, target: str, seconds: int = 2) -> float:
+        """Send TCP to another machine, and return Mbit/s at the receiver."""
+        process = server.host.start(f"ip netns exec {server.namespace} iperf3 -s -1 -p 5201")
+        wait_for("iperf3", lambda: ":5201" in server.run("ss -ltnH"), 10)
+        text = self.run(f"iperf3 -J -c {target} -p 5201 -t {seconds}", seconds=seconds + 30)
+        process.stop()
+        return json.loads(text)["end"]["sum_received"]["bits_per_second"] / 1e6

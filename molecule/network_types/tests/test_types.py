@@ -74,10 +74,7 @@ def test_each_type_carries_its_frames_in_its_own_way(lab, model, tenant, address
 @pytest.mark.parametrize("kind", ["gre", "geneve", "vlan", "flat"])
 def test_tcp_passes_on_each_type(tenant, address, kind):
     first, second = tenant(f"{kind}-1"), tenant(f"{kind}-2")
-    server = second.host.start(f"ip netns exec {second.namespace} iperf3 -s -1 -p 5202")
-    wait_for("iperf3", lambda: "listening" in server.output().lower(), 10)
-    assert "receiver" in first.run(f"iperf3 -c {address(f'{kind}-2')} -p 5202 -t 1", seconds=30)
-    server.stop()
+    assert first.throughput(second, address(f"{kind}-2"), seconds=1) > 1
 
 
 def test_a_flat_network_reaches_the_outside_world(tenant):
@@ -142,7 +139,8 @@ def test_unknown_macs_are_learned_where_the_network_says_so(tenant, lab, address
     first, second, third = (tenant(f"learning-{n}") for n in (1, 2, 3))
     first.run("ip link add weft-t-mv link eth0 type macvlan mode bridge")
     try:
-        first.run("ip link set weft-t-mv address 02:00:00:00:00:77 up; ip address add 10.5.0.77/24 dev weft-t-mv")
+        first.run("ip link set weft-t-mv address 02:00:00:00:00:77 up")
+        first.run("ip address add 10.5.0.77/24 dev weft-t-mv")
         first.run("ip address flush dev eth0")
         assert second.reaches("10.5.0.77")
         capture = third.capture("icmp and ether dst 02:00:00:00:00:77")
@@ -150,7 +148,7 @@ def test_unknown_macs_are_learned_where_the_network_says_so(tenant, lab, address
         assert len(capture.stop()) <= 1, "learned unicast is still flooded"
     finally:
         first.run("ip link delete weft-t-mv")
-        first.run(f"ip address add {address('learning-1')}/24 dev eth0")
+        first.run(f"ip address replace {address('learning-1')}/24 dev eth0")
 
 
 def test_a_tap_carries_what_its_machine_sends(lab, model, tenant, address):
@@ -202,13 +200,13 @@ def test_an_interface_plugged_later_is_wired_without_ansible(lab, model, tenant,
             assert play("weft.fabric.site", topology_source).changed == []
             host.run(f"ovs-vsctl del-port {device}; ip link delete {device}")
     finally:
-        host.run("ip netns delete weft-t-plug")
+        host.run("ip netns delete weft-t-plug; for device in weft-t-v1 weft-t-v2; do"
+                 " ovs-vsctl --if-exists del-port $device; ip link delete $device 2>/dev/null; done; true")
 
 
 def test_an_address_shared_by_two_ports_follows_its_holder(lab, tenant, address):
     """As a VRRP pair of a tenant does: the address moves with a gratuitous ARP, and back."""
     first, second = tenant("kinds-veth"), tenant("kinds-pair")
-    tenant("kinds-tap")
     for holder, other in ((first, second), (second, first)):
         holder.run("ip address add 10.6.0.200/24 dev eth0")
         holder.run("arping -U -c 2 -w 2 -I eth0 10.6.0.200 || true")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.build import build
-from ansible_collections.weft.fabric.tests.wire.lab import Capture, wait_for
+from ansible_collections.weft.fabric.tests.wire.lab import Capture
 from ansible_collections.weft.fabric.tests.wire.plays import play
 from ansible_collections.weft.fabric.tests.wire.tenant import Tenant
 
@@ -71,11 +71,7 @@ def test_full_sized_frames_pass_and_larger_ones_do_not(tenants, model, colour):
 def test_tcp_carries_data_across_hosts(tenants, colour, figure):
     """Pings hide wrong checksums; TCP does not."""
     first, second = tenants[colour, "web-1"], tenants[colour, "web-2"]
-    server = second.host.start(f"ip netns exec {second.namespace} iperf3 -s -1 -p 5201")
-    wait_for("iperf3", lambda: "listening" in server.output().lower(), 10)
-    text = first.run("iperf3 -c web-2 -p 5201 -t 2 -f m", seconds=30)
-    server.stop()
-    rate = float(text.split("Mbits/sec")[-2].split()[-1])
+    rate = first.throughput(second, "web-2")
     figure(f"two_tenants: TCP of {colour} across hosts: {rate:.0f} Mbit/s")
     assert rate > 1
 

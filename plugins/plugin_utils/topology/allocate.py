@@ -35,9 +35,11 @@ SEGMENTATION_RANGE = (4096, 2**24 - 1)
 # Neutron's base MAC: the first three bytes of every MAC we choose.
 MAC_PREFIX = 0xFA163E << 24
 
+# From so many addresses at the beginning of an IPv6 subnet one is chosen, unless it has allocation_pools.
+IPV6_ADDRESSES = 2**24
+
 # Bytes of inner Ethernet header and encapsulation, without the outer IP header. Neutron's figures.
 OVERHEAD = {"vxlan": 30, "geneve": 30, "gre": 22}
-OUTER_IP_HEADER = {4: 20, 6: 40}
 
 
 def hashed(*parts: str) -> int:
@@ -107,7 +109,7 @@ def allocate(topology: Topology, lock: Lock, problems: Problems) -> Lock:
     _allocate_addresses(topology, lock, problems, written)
     for network in topology.networks():
         if not network.mtu:
-            network.mtu = default_mtu(topology, network)
+            network.mtu = largest_mtu(topology, network)
     return Lock(lock.file, written)
 
 
@@ -273,6 +275,9 @@ def subnet_pool(network: Network, subnet: Subnet, problems: Problems) -> Pool:
     first, last = int(subnet.cidr.network_address), int(subnet.cidr.broadcast_address)
     if subnet.cidr.prefixlen < subnet.cidr.max_prefixlen - 1:
         first, last = first + 1, last - 1
+    if subnet.ip_version == 6:
+        # Addresses that a person can still read; there are more of them than MACs.
+        last = min(last, first + IPV6_ADDRESSES - 1)
     pool = Pool(f"address in {network.project}/{network.name}/{subnet.name}", first, last, problems)
     pool.show = lambda number: str(factory(number))
     if subnet.allocation_pools:
@@ -367,10 +372,4 @@ def largest_mtu(topology: Topology, network: Network) -> int:
     if network.type not in OVERHEAD:
         physical = topology.physical_networks.get(network.physical_network or "")
         return physical.mtu if physical is not None else topology.underlay_mtu
-    versions = {host.underlay.address.version for host in topology.hosts.values() if host.underlay is not None}
-    header = max((OUTER_IP_HEADER[version] for version in versions), default=OUTER_IP_HEADER[4])
-    return topology.underlay_mtu - header - OVERHEAD[network.type]
-
-
-def default_mtu(topology: Topology, network: Network) -> int:
-    return largest_mtu(topology, network)
+    return topology.tunnel_mtu - OVERHEAD[network.type]

@@ -62,6 +62,7 @@ class Assembler:
     def _root(self, file: str, given: Read) -> None:
         self._defaults.update(given.get("defaults") or {})
         self.topology.underlay_mtu = self._defaults["underlay_mtu"]
+        self.topology.inventory_options = {a.name: given[a.name] for a in CONSTRUCTED if a.name in given}
         if "plugin" not in given and "plugin" not in self._sources.documents[file]:
             where = Where(file, 1, "(file)")
             self._problems.add(where, "'plugin' is missing", "begin the file with 'plugin: weft.fabric.topology'")

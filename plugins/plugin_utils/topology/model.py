@@ -29,6 +29,9 @@ PROVIDER_TYPES = ("vlan", "flat")
 HOST_ROLES = ("network_node", "compute_node")
 BINDING_KINDS = ("tap", "veth", "internal", "iface_id")
 
+# Bytes of the IP header around a tunnelled frame, by IP version.
+OUTER_IP_HEADER = {4: 20, 6: 40}
+
 # A local VLAN of 4095 is Neutron's quarantine (DEAD_VLAN_TAG); it is never allocated.
 LOCAL_VLAN_RANGE = (1, 4094)
 
@@ -237,6 +240,7 @@ class Topology:
     """The whole model."""
 
     files: tuple[str, ...] = ()
+    inventory_options: dict[str, t.Any] = field(default_factory=dict)  # of ansible.builtin.constructed, for Ansible
     underlay_mtu: int = 1500
     hosts: dict[str, Host] = field(default_factory=dict)
     physical_networks: dict[str, PhysicalNetwork] = field(default_factory=dict)
@@ -249,6 +253,13 @@ class Topology:
     def networks(self) -> t.Iterator[Network]:
         for project in self.projects.values():
             yield from project.networks.values()
+
+    @cached_property
+    def tunnel_mtu(self) -> int:
+        """What the underlay carries from any host to any other, without the outer IP header: in bytes."""
+        underlays = [host.underlay for host in self.hosts.values() if host.underlay is not None]
+        smallest = min((underlay.mtu for underlay in underlays), default=self.underlay_mtu)
+        return smallest - max((OUTER_IP_HEADER[underlay.address.version] for underlay in underlays), default=20)
 
     def network(self, key: tuple[str, str]) -> Network:
         return self.projects[key[0]].networks[key[1]]

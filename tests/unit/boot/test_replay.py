@@ -50,12 +50,12 @@ class Recorder(Engine):
         self.done = True
 
 
-def steps(log: list[int], *raises: str | None) -> tuple[list[replay.Step], dict[str, t.Any]]:
+def steps(log: list[int], *raises: str | None, own_states: bool = False) -> list[replay.Step]:
     def prepare(number: int, error: str | None) -> t.Callable[[t.Any], t.Any]:
         return lambda _params: {"log": log, "number": number, "raises": error}
 
-    made = [replay.Step(f"step{i}", "state", Recorder, prepare(i, error)) for i, error in enumerate(raises)]
-    return made, {}
+    states = [f"state{i}" if own_states else "state" for i in range(len(raises))]
+    return [replay.Step(f"step{i}", states[i], Recorder, prepare(i, error)) for i, error in enumerate(raises)]
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def state(tmp_path: Path) -> Path:
 def test_steps_run_in_order(state: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     log: list[int] = []
-    assert replay.Replay(str(state)).run(steps(log, None, None, None)[0])
+    assert replay.Replay(str(state)).run(steps(log, None, None, None))
     assert log == [0, 1, 2]
     assert [record.message.rpartition(" in ")[0] for record in caplog.records] == [
         "step0: 1 changes",
@@ -80,7 +80,9 @@ def test_steps_run_in_order(state: Path, caplog: pytest.LogCaptureFixture) -> No
 def test_a_failed_step_stops_no_other(state: Path, caplog: pytest.LogCaptureFixture, error: str) -> None:
     log: list[int] = []
     run = replay.Replay(str(state))
-    assert not run.run(steps(log, None, error, None)[0])
+    for number in range(3):
+        (state / f"state{number}.json").write_text("{}")
+    assert not run.run(steps(log, None, error, None, own_states=True))
     assert log == [0, 2]
     assert run.failed == ["step1"]
     assert [record.message for record in caplog.records if record.levelno == logging.ERROR][0].startswith(
@@ -88,9 +90,19 @@ def test_a_failed_step_stops_no_other(state: Path, caplog: pytest.LogCaptureFixt
     )
 
 
+@pytest.mark.parametrize(("second", "succeeded"), [(None, True), ("fabric", False)])
+def test_what_a_later_turn_mends_is_no_failure(
+    state: Path, caplog: pytest.LogCaptureFixture, second: str | None, succeeded: bool
+) -> None:
+    run = replay.Replay(str(state))
+    assert run.run(steps([], "fabric", second)) is succeeded
+    assert caplog.records[0].levelno == logging.WARNING
+    assert run.failed == ([] if succeeded else ["step1"])
+
+
 def test_a_step_without_saved_state_or_work_is_left_out(tmp_path: Path) -> None:
     log: list[int] = []
-    assert replay.Replay(str(tmp_path)).run(steps(log, None)[0])
+    assert replay.Replay(str(tmp_path)).run(steps(log, None))
     assert log == []
     (tmp_path / "state.json").write_text("{}")
     idle = replay.Step("idle", "state", Recorder, lambda _params: None)
@@ -100,7 +112,7 @@ def test_a_step_without_saved_state_or_work_is_left_out(tmp_path: Path) -> None:
 def test_a_damaged_state_is_a_failure_and_stops_no_other(state: Path) -> None:
     log: list[int] = []
     (state / "broken.json").write_text('{"bridges": [')
-    made, _none = steps(log, None)
+    made = steps(log, None)
     run = replay.Replay(str(state))
     assert not run.run([made[0]._replace(title="broken", state="broken"), made[0]])
     assert (run.failed, log) == (["broken"], [0])
@@ -274,7 +286,7 @@ def test_the_watcher_rests_where_nobody_plugs_in(watcher: Path, tmp_path: Path) 
 def test_the_watcher_tells_of_a_port_and_ends_with_the_database(
     host: OvsSandbox, watcher: Path, tmp_path: Path
 ) -> None:
-    trigger = tmp_path / "trigger"
+    trigger = tmp_path / "run" / "trigger"
     command = ["sh", str(watcher), str(tmp_path / "ovs_bridges.json"), str(trigger), host.socket]
     with subprocess.Popen(command) as process:
         host.vsctl("add-port", "br-int", "tap9")

@@ -159,7 +159,9 @@ def test_a_deletion_in_one_table_leaves_the_others(switch: OvsSandbox) -> None:
 def test_an_empty_list_with_purge_is_a_teardown(switch: OvsSandbox) -> None:
     reconcile(flows_engine(switch, {"br-int": FLOWS}))
     switch.ofctl("add-flow", "br-int", "cookie=0x77656c7200000001,table=76,dl_dst=50:54:00:00:00:01 actions=output:1")
+    assert (switch.directory / "weft-fabric").is_dir()
     assert cycle(flows_engine(switch, {"br-int": []}))["changes_total"] == 6
+    assert not (switch.directory / "weft-fabric").exists()
     assert dump(switch, "br-int") == ["cookie=0x99, table=5, priority=7,ip actions=drop"]
 
 
@@ -237,7 +239,7 @@ def test_the_flows_of_a_port_that_went_are_told_of_by_its_name(switch: OvsSandbo
 
 def test_a_damaged_memory_of_names_is_no_error(switch: OvsSandbox) -> None:
     reconcile(flows_engine(switch, {"br-int": FLOWS}))
-    memory = switch.directory / "weft-fabric" / "br-int.json"
+    memory = switch.directory / "weft-fabric" / "ofports" / "br-int.json"
     memory.write_text("{")
     cycle(flows_engine(switch, {"br-int": FLOWS[:1]}))
     assert memory.read_text().startswith("{")

@@ -143,7 +143,7 @@ def test_an_interrupted_run_tells_how_far_it_came(checkout: Checkout, tmp_path: 
     started = tmp_path / "started"
     os.mkfifo(started)
     checkout.gate("lint", "10-first", "true")
-    checkout.gate("lint", "20-long", f"echo >{started}\nsleep 600")
+    checkout.gate("lint", "20-long", f"bash -c 'echo >{started}; exec sleep 600'")
     process = subprocess.Popen(
         [str(checkout.root / "check"), "lint"],
         env=checkout.environ,
@@ -155,7 +155,7 @@ def test_an_interrupted_run_tells_how_far_it_came(checkout: Checkout, tmp_path: 
 
     os.killpg(process.pid, number)
 
-    output, _ = process.communicate(timeout=60)
+    output = process.communicate(timeout=60)[0]
     assert process.returncode == code
     assert rows(output)[1:] == [["lint", "first", "ok"], ["lint", "long", "failed"]]
 

@@ -12,8 +12,6 @@ an answer would tell it that somebody else has it), and duplicate address detect
 
 from __future__ import annotations
 
-from ipaddress import ip_network
-
 from ansible_collections.weft.fabric.plugins.module_utils import pipeline
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.flows import (
     BROADCAST,
@@ -63,26 +61,32 @@ def _owned(network: NetworkView) -> list[tuple[IPAddress, Port]]:
             addresses = [*addresses, link_local(port.mac_address)]
         for address in dict.fromkeys(addresses):
             owners.setdefault(address, []).append(port)
-    shared = _shared(network)
+    claims = _Claims(network)
     return [
         (address, ports[0])
         for address, ports in owners.items()
-        if len(ports) == 1 and not any(_claims(claim, address, ports[0]) for claim in shared)
+        if len(ports) == 1 and not claims.contest(address, ports[0])
     ]
 
 
-def _shared(network: NetworkView) -> list[tuple[IPNetwork, Port, str]]:
-    """Return the address pairs of a network: range, port, MAC."""
-    return [
-        (ip_network(pair.cidr), port, pair.mac_address or port.mac_address)
-        for port in network.ports
-        for pair in port.allowed_address_pairs
-    ]
+class _Claims:
+    """The address pairs of a network: who may hold an address besides its owner."""
 
+    def __init__(self, network: NetworkView) -> None:
+        self._single: dict[IPAddress, list[tuple[Port, str]]] = {}
+        self._ranges: list[tuple[IPNetwork, Port, str]] = []
+        for port in network.ports:
+            for pair in port.allowed_address_pairs:
+                mac = pair.mac_address or port.mac_address
+                if pair.cidr.prefixlen == pair.cidr.max_prefixlen:
+                    self._single.setdefault(pair.cidr.network_address, []).append((port, mac))
+                else:
+                    self._ranges.append((pair.cidr, port, mac))
 
-def _claims(claim: tuple[IPNetwork, Port, str], address: IPAddress, owner: Port) -> bool:
-    cidr, port, mac = claim
-    return address in cidr and not (port is owner and mac == owner.mac_address)
+    def contest(self, address: IPAddress, owner: Port) -> bool:
+        """Tell whether somebody but the owner, or the owner with another MAC, may hold an address."""
+        holders = self._single.get(address, []) + [(port, mac) for cidr, port, mac in self._ranges if address in cidr]
+        return any(port is not owner or mac != owner.mac_address for port, mac in holders)
 
 
 def _arp(address: IPAddress, port: Port) -> tuple[str, str]:

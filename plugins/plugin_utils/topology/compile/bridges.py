@@ -22,6 +22,7 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view 
     vtep,
 )
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import Host, HostPhysicalNetwork
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.problems import Problem, TopologyError
 
 
 def compile_bridges(view: HostView) -> Item:
@@ -75,10 +76,8 @@ def _tunnel_ports(view: HostView) -> t.Iterator[Item]:
         name = names.tunnel_name(tunnel_type, vtep(host))
         other = taken.setdefault(name, host)
         if other is not host:
-            raise ValueError(
-                f"{host.where}: the tunnels of host {view.host.name} to {other.name} and to {host.name} would both be "
-                f"named {name}: give one of them another underlay address"
-            )
+            message = f"the tunnels of host {view.host.name} to {other.name} and to {host.name} are both named {name}"
+            raise TopologyError([Problem(host.where, message, "give one of them another underlay address")])
         yield {
             "name": name,
             "external_ids": {MARK: f"hosts/{host.name}"},

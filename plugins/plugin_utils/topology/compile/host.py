@@ -65,7 +65,7 @@ CONCERNS: dict[str, t.Callable[[HostView, Templates], Arguments]] = {
     "dhcp_servers": dhcp.compile_dhcp,
 }
 
-#: What a host needs before; not part of its state.
+#: What a host needs before, and after; not part of its state.
 PREPARATIONS: dict[str, t.Callable[[HostView, Templates], Arguments]] = {
     "requirements": lambda view, _templates: requirements.compile_requirements(view),
     "underlay": lambda view, _templates: compile_underlay(view),

@@ -16,6 +16,15 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import Underlay
 
 
+def compile_release(view: HostView) -> dict[str, list[Item]]:
+    """Return what gives the interface its addresses back, once the underlay bridge is gone: arguments of namespaces."""
+    underlay = _moved(view)
+    if underlay is None:
+        return {"namespaces": []}
+    link = {"name": underlay.interface, "kind": "existing", "addresses": _addresses(underlay)}
+    return {"namespaces": [{"links": [link]}]}
+
+
 def compile_bridges(view: HostView) -> list[Item]:
     """Return the underlay bridge, if this host has one."""
     underlay = _moved(view)

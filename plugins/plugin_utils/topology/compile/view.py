@@ -24,8 +24,13 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import 
     Port,
     Topology,
 )
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.problems import Problem, TopologyError
 
 DHCP_OWNER = "network:dhcp"
+
+# A flood is one flow, and OpenFlow ends at 64 KiB a flow: some 1,600 ports. Open vSwitch ends at 4096 table lookups a
+# frame, of which a copy takes two now and will take about four with a firewall.
+MAX_LOCAL_PORTS = 1000
 
 
 @dataclass(slots=True)
@@ -151,7 +156,15 @@ def view_host(topology: Topology, host_name: str) -> HostView:
 def vtep(host: Host) -> IPAddress:
     """Return the tunnel end point of a host that has a tunnel network."""
     if host.underlay is None:
-        raise ValueError(f"{host.where}: host {host.name} has a tunnel network, but no underlay address")
+        raise TopologyError(
+            [
+                Problem(
+                    host.where,
+                    f"host {host.name} has a tunnel network, but no tunnel end point",
+                    "give it an underlay address",
+                )
+            ]
+        )
     return host.underlay.address
 
 
@@ -175,12 +188,17 @@ def _view_network(topology: Topology, host: Host, network: Network) -> NetworkVi
         (port for port in topology.ports_by_network[network.key] if port.host is not None),
         key=lambda port: port.name,
     )
+    local = [_local_port(port) for port in ports if port.host == host.name]
+    if len(local) > MAX_LOCAL_PORTS:
+        message = f"network {network.project}/{network.name} has {len(local)} ports on host {host.name}"
+        remedy = f"spread them over hosts, {MAX_LOCAL_PORTS} on each at most: a broadcast reaches no more"
+        raise TopologyError([Problem(network.where, message, remedy)])
     remote = {port.host: topology.hosts[port.host] for port in ports if port.host and port.host != host.name}
     return NetworkView(
         network=network,
         vlan=topology.local_vlan(host.name, network),
         ports=ports,
-        local=[_local_port(port) for port in ports if port.host == host.name],
+        local=local,
         provider=None if network.type in TUNNEL_TYPES else _provider(host, network),
         cookie=cookie_of(network.id),
         remote_hosts=[remote[name] for name in sorted(remote)],
@@ -191,10 +209,12 @@ def _provider(host: Host, network: Network) -> HostPhysicalNetwork:
     try:
         return host.physical_networks[network.physical_network or ""]
     except KeyError:
-        raise ValueError(
-            f"{network.where}: network {network.project}/{network.name} has a port on host {host.name}, "
+        message = (
+            f"network {network.project}/{network.name} has a port on host {host.name}, "
             f"which does not reach physical network {network.physical_network}"
-        ) from None
+        )
+        remedy = "name it in the host's physical_networks, or move the port"
+        raise TopologyError([Problem(network.where, message, remedy)]) from None
 
 
 def _local_port(port: Port) -> LocalPort:

@@ -12,7 +12,9 @@ import pytest
 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import names
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.host import compile_host
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import MAX_LOCAL_PORTS
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import Topology
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.problems import TopologyError
 from ansible_collections.weft.fabric.tests.unit.topology.compile import topologies
 from ansible_collections.weft.fabric.tests.unit.topology.compile.builder import Builder
 
@@ -167,7 +169,7 @@ def test_two_tunnels_of_one_name_are_an_error(monkeypatch: pytest.MonkeyPatch) -
     for number in (1, 2, 3):
         build.host(f"h{number}", f"198.51.100.{number}/24")
         build.port(web, f"web-{number}", f"h{number}")
-    with pytest.raises(ValueError, match=r"to h2 and to h3 would both be named vxlan-same: give one"):
+    with pytest.raises(TopologyError, match=r"to h2 and to h3 are both named vxlan-same. Remedy: give one"):
         compile_host(build.topology, "h1", "ovs_bridges")
 
 
@@ -175,13 +177,22 @@ def test_a_host_that_cannot_have_a_network_is_an_error_that_names_both() -> None
     build = Builder().physnet("physnet1").host("h1")
     lan = build.network("blue", "lan", "vlan", physical_network="physnet1")
     build.port(lan, "lan-1", "h1")
-    with pytest.raises(
-        ValueError, match="blue/lan has a port on host h1, which does not reach physical network physnet1"
-    ):
+    with pytest.raises(TopologyError, match="blue/lan has a port on host h1, which does not reach physical network"):
         compile_host(build.topology, "h1")
-    web = build.network("red", "web")
     build = Builder().host("h1")
-    web = build.network("red", "web")
-    build.port(web, "web-1", "h1")
-    with pytest.raises(ValueError, match="host h1 has a tunnel network, but no underlay address"):
+    build.port(build.network("red", "web"), "web-1", "h1")
+    with pytest.raises(TopologyError, match="host h1 has a tunnel network, but no tunnel end point"):
         compile_host(build.topology, "h1")
+
+
+def test_more_ports_than_a_flood_can_reach_are_an_error() -> None:
+    build = Builder().host("h1", "198.51.100.1/24")
+    web = build.network("blue", "web")
+    for number in range(MAX_LOCAL_PORTS):
+        build.port(web, f"web-{number}", "h1")
+    assert compile_host(build.topology, "h1", "ovs_bridges")
+    build.port(web, "one-more", "h1")
+    more = Builder()
+    more.topology.hosts, more.topology.projects = build.topology.hosts, build.topology.projects
+    with pytest.raises(TopologyError, match=r"blue/web has 1001 ports on host h1. Remedy: spread them"):
+        compile_host(more.topology, "h1", "ovs_bridges")

@@ -159,7 +159,7 @@ def test_dnsmasq_takes_what_it_is_told(topology: Topology, network: str, tmp_pat
     config += "".join(f"dhcp-host={dhcp_files.parse_host(host, 'test').line()}\n" for host in found["hosts"])
     config += "".join(f"dhcp-option={dhcp_files.option_line(option, 'test')}\n" for option in found["options"])
     assert accepts(config, tmp_path) == "dnsmasq: syntax check OK."
-    assert "bad dhcp-option" in accepts(config + "dhcp-option=3,nonsense.\n", tmp_path)
+    assert "bad IP address" in accepts(config + "dhcp-option=3,nonsense.\n", tmp_path)
 
 
 def accepts(config: str, directory: Path) -> str:

@@ -71,9 +71,9 @@ def parse_wanted(flow, bridge):
 class PortNames(object):
     """Puts port numbers in the place of names. Remembers what was not there.
 
-    A flow that names a port which somebody else plugs in (iface-id:) waits until it is there. With tolerant, a
-    missing port of our own keeps back only what is about that port: at boot, one dead device must not cost all
-    others their flows.
+    A port that somebody else plugs in (iface-id:) may not be there yet. Flows for what it sends wait for it; in the
+    actions of others, such as a list of ports to flood to, a number stands for it that no port has. With tolerant,
+    ports of our own are treated alike: at boot, one dead device must not cost all others their flows.
     """
 
     def __init__(self, numbers, tolerant=False):
@@ -90,21 +90,25 @@ class PortNames(object):
         if missing and self._waits(text, missing):
             return None
         line = _STRIP_VLAN.sub("pop_vlan", _QUOTED.sub(self._number, text))
+        missing = [name for name in missing if not self._optional(name)]
         return WantedFlow(text, cookie, "cookie=0x%x,%s" % (cookie, line), missing)
 
+    def _optional(self, name):
+        return self.tolerant or name.startswith(IFACE_ID)
+
     def _waits(self, text, missing):
-        foreign = [name[len(IFACE_ID) :] for name in missing if name.startswith(IFACE_ID)]
-        self.pending.update(foreign)
-        if foreign or not self.tolerant:
-            return bool(foreign)
-        self.absent.update(missing)
-        match = text[: text.index("actions=")]
-        return any(name not in self.numbers for name in _QUOTED.findall(match))
+        optional = [name for name in missing if self._optional(name)]
+        foreign = [name for name in optional if name.startswith(IFACE_ID)]
+        self.pending.update(name[len(IFACE_ID) :] for name in foreign)
+        self.absent.update(set(optional) - set(foreign))
+        match = _QUOTED.findall(text[: text.index("actions=")])
+        return any(name in optional for name in match)
 
     def _number(self, found):
-        number = self.numbers.get(found.group(1))
+        name = found.group(1)
+        number = self.numbers.get(name)
         if number is None:
-            return str(OFPORT_NOBODY if self.tolerant else self._placeholder(found.group(1)))
+            return str(OFPORT_NOBODY if self._optional(name) else self._placeholder(name))
         before = found.string[max(found.start() - 8, 0) : found.start()]
         return "LOCAL" if number == OFPP_LOCAL and before.endswith(("in_port=", "output:")) else str(number)
 

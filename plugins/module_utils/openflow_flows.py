@@ -312,7 +312,7 @@ def _refuse_missing(bridge, payloads):
             % (bridge.name, len(payloads))
         )
     missing = sorted({name for payload in payloads if payload["flow"] for name in payload["flow"].missing})
-    if missing and not bridge.absent:
+    if missing:
         raise FabricError(
             "bridge %s has no working port %s, which flows name. Plug it in first, with the module ovs_bridges."
             % (bridge.name, ", ".join(missing[:MAX_MISSING_TOLD]))

@@ -38,7 +38,9 @@ options:
           - Flows in the syntax of C(ovs-ofctl(8\)), C(MATCH actions=ACTIONS), one in each item.
           - A port is always a name in double quotes, such as C(in_port="tap1") or C(output:"tap1") or
             C(set_field:"tap1"->reg7). The name V("iface-id:ID") means the port whose interface somebody else has marked
-            so (C(external_ids:iface-id)); a flow that names it waits until it is plugged in, see RV(pending).
+            so (C(external_ids:iface-id)).
+          - While nobody has plugged that port in, flows that match it wait, see RV(pending). In the actions of other
+            flows a port number stands for it that no port has, so that the rest of such a flow works.
           - A cookie must lie under the mark. Without one, it is the bare mark.
         type: list
         elements: str
@@ -107,7 +109,7 @@ changes_digest:
   type: str
   sample: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
 pending:
-  description: The iface-ids that flows name and that nobody has plugged in yet. Their flows are not there.
+  description: The iface-ids that flows name and that nobody has plugged in yet.
   returned: success
   type: list
   elements: str

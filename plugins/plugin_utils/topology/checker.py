@@ -75,7 +75,7 @@ class Checker:
             if attribute.required and attribute.name not in given:
                 complete = False
                 if attribute.name not in value:
-                    self.note(line, path, f"{attribute.name!r} is missing", f"add it: {attribute.help.rstrip('.')}")
+                    self.note(line, path, f"{attribute.name!r} is missing", _addition(attribute))
         return given, complete
 
     def _unknown(
@@ -92,8 +92,7 @@ class Checker:
             given[key] = item
             return
         meant = near_miss(key, known)
-        message = f"a {resource.noun} has no attribute {shown(key)}"
-        self.note(line, path, message, f"write {meant!r}" if meant else "use one of " + ", ".join(known))
+        self.note(line, path, f"there is no attribute {shown(key)} here", f"write {meant!r}" if meant else "use one of " + ", ".join(known))
 
     def shape(self, shape: Shape, value: t.Any, line: int, path: str) -> t.Any:
         """Return what was read, or None when nothing could be."""
@@ -142,6 +141,10 @@ class Checker:
             if parsed is not None:
                 read.append(parsed)
         return read
+
+
+def _addition(attribute: Attribute) -> str:
+    return f"add {attribute.name}, {attribute.help[0].lower()}{attribute.help[1:].rstrip('.')}"
 
 
 def _join(path: str, key: str) -> str:

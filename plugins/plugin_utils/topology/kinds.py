@@ -70,7 +70,9 @@ class Text(Kind):
 
     def parse(self, value: t.Any) -> Parsed:
         if not isinstance(value, str):
-            raise Wrong(f"is {kind_of(value)}, not {self.noun}", _quote_or(value, self.remedy))
+            quotes_help = isinstance(value, (bool, int, float)) and self._match(str(value).lower()) is not None
+            remedy = "put it in quotes" if quotes_help else self.remedy
+            raise Wrong(f"is {kind_of(value)}, not {self.noun}", remedy)
         if self._match(value) is None or len(value) > self.limit:
             raise Wrong(f"{shown(value)} is not {self.noun}{_reason(value, self.limit)}", self.remedy)
         if value in self.not_allowed:
@@ -84,11 +86,7 @@ class Text(Kind):
         return fragment
 
 
-def _quote_or(value: object, remedy: str) -> str:
-    return "put it in quotes" if isinstance(value, (bool, int, float)) else remedy
-
-
-def _reason(value: str, limit: int) -> str:
+def _reason(value: str, limit: int = 255) -> str:
     """Say which of the dangerous things is in a value: the reader can't see a control character."""
     if len(value) > limit:
         return f" ({len(value)} characters, at most {limit})"
@@ -180,7 +178,7 @@ class Address(Kind):
                 return interface.ip, int(interface.network.prefixlen)
             address = _address(value)
         except ValueError:
-            raise Wrong(f"{shown(value)} is not {self.noun}", self._remedy) from None
+            raise Wrong(f"{shown(value)} is not {self.noun}{_reason(value)}", self._remedy) from None
         if "%" in value:
             raise Wrong(f"{shown(value)} has a zone", "write the address without '%'")
         return (address, None) if self.with_prefix else address
@@ -216,13 +214,13 @@ class Cidr(Kind):
         remedy = "write it like 10.0.0.0/24 or 2001:db8::/64"
         if not isinstance(value, str):
             raise Wrong(f"is {kind_of(value)}, not {self.noun}", remedy)
-        if "/" not in value and not self.single:
+        if "/" not in value and "{" not in value and not self.single:
             raise Wrong(f"{shown(value)} is not {self.noun}: the prefix length is missing", remedy)
         try:
             return _cidr(value)
         except ValueError as error:
             if "host bits" not in str(error):
-                raise Wrong(f"{shown(value)} is not {self.noun}", remedy) from None
+                raise Wrong(f"{shown(value)} is not {self.noun}{_reason(value)}", remedy) from None
         raise Wrong(f"{shown(value)} has host bits set", f"write {ip_network(value, strict=False)}")
 
     def schema(self) -> Fragment:

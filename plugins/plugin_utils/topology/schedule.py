@@ -31,7 +31,7 @@ def schedule(topology: Topology, lock: Lock, problems: Problems) -> None:
         if len(usable) < network.dhcp_servers:
             problems.add(
                 network.where,
-                f"{network.dhcp_servers} network nodes are to serve DHCP, {len(usable)} can",
+                f"dhcp_servers is {network.dhcp_servers}, and the number of network nodes that can serve is {len(usable)}",
                 "give more hosts the role network_node (and what the network needs), lower dhcp_servers, "
                 "or set enable_dhcp: false on the subnets",
             )

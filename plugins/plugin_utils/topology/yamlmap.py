@@ -39,6 +39,8 @@ MAX_CONTAINERS = 3_000_000
 # An alias is free to write and expands to all it stands for: ten levels of ten make ten thousand million.
 MAX_ALIASED_NODES = 1_000_000
 
+_MAX_PATH = 160
+
 _NULL = {"", "~", "null", "Null", "NULL"}
 _BOOLEAN = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INTEGER = re.compile(r"[-+]?[0-9]{1,30}|0o[0-7]{1,30}|0x[0-9a-fA-F]{1,30}")
@@ -373,7 +375,7 @@ class Reader:
                 path += f"[{len(frame.seq)}]"
             elif frame.key is not None:
                 path += ("." if path else "") + (frame.key if frame.key.isprintable() else shown(frame.key))[:63]
-        return path or "(file)"
+        return path[:_MAX_PATH] + "…" if len(path) > _MAX_PATH else path or "(file)"
 
     def _note(self, line: int, message: str, remedy: str) -> None:
         self._problems.add(Where(self._file, line, self._path()), message, remedy)

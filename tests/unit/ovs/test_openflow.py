@@ -91,11 +91,19 @@ def test_names_become_numbers(flow: str, line: str) -> None:
     assert resolve(flow)[0] == line
 
 
-@pytest.mark.parametrize("flow", ['in_port="iface-id:x" actions=drop', 'actions=output:"tap1",output:"iface-id:x"'])
-def test_a_flow_waits_for_what_others_plug_in(flow: str) -> None:
+@pytest.mark.parametrize(
+    ("flow", "expected"),
+    [
+        ('in_port="iface-id:x" actions=output:"tap1"', None),
+        ('actions=output:"tap1",output:"iface-id:x"', f"actions=output:1,output:{OFPORT_NOBODY}"),
+        ('actions=set_field:"iface-id:x"->reg7', f"actions=set_field:{OFPORT_NOBODY}->reg7"),
+    ],
+)
+def test_what_others_plug_in_is_not_there_for_a_while(flow: str, expected: str | None) -> None:
     line, names = resolve(flow)
-    assert line is None
+    assert line == expected
     assert names.pending == {"x"}
+    assert names.absent == set()
 
 
 def test_missing_ports_get_numbers_of_their_own() -> None:

@@ -247,13 +247,14 @@ def test_a_damaged_memory_of_names_is_no_error(switch: OvsSandbox) -> None:
 
 
 def test_flows_wait_for_what_others_plug_in(switch: OvsSandbox) -> None:
-    flows = [*FLOWS, 'table=0,in_port="iface-id:vm-1" actions=drop', 'table=60 actions=set_field:"iface-id:vm-1"->reg7']
-    engine = flows_engine(switch, {"br-int": flows})
+    flood = 'table=60 actions=output:"tap1",output:"iface-id:vm-1"'
+    engine = flows_engine(switch, {"br-int": [*FLOWS, 'table=0,in_port="iface-id:vm-1" actions=drop', flood]})
     result = cycle(engine)
-    assert (result["changes_total"], result["pending"]) == (5, ["vm-1"])
+    assert (result["changes_total"], result["pending"]) == (6, ["vm-1"])
+    assert dump(switch, "br-int", "table=60") == ["cookie=0x7765667400000000, table=60, actions=output:1,output:65279"]
     plug(switch, "vnet0", "vm-1")
     result = cycle(engine)
-    assert result["changes"] == ["br-int: add " + flow for flow in flows[5:]]
+    assert result["changes"] == ['br-int: add table=0,in_port="iface-id:vm-1" actions=drop', "br-int: change " + flood]
     assert result["pending"] == []
     number = switch.ofports()["vnet0"]
     assert f"cookie=0x7765667400000000, in_port={number} actions=drop" in dump(switch, "br-int")

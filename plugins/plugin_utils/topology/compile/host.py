@@ -69,4 +69,5 @@ CONCERNS: dict[str, t.Callable[[HostView, Templates], Arguments]] = {
 PREPARATIONS: dict[str, t.Callable[[HostView, Templates], Arguments]] = {
     "requirements": lambda view, _templates: requirements.compile_requirements(view),
     "underlay": lambda view, _templates: compile_underlay(view),
+    "underlay_release": lambda view, _templates: underlay.compile_release(view),
 }

@@ -98,6 +98,9 @@ class Namespace(t.NamedTuple):
 
 MARK = "weft.fabric"
 
+# What a purge without a word about the host's own namespace wants of it.
+NOTHING = Namespace(None, True, {}, None, None, None, (), {})
+
 
 def parse(params: t.Mapping[str, t.Any]) -> t.Dict[t.Optional[str], Namespace]:
     """Return the desired namespaces by name, in the order given."""

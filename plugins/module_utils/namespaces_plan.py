@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.weft.fabric.plugins.module_utils import namespaces_routing
 from ansible_collections.weft.fabric.plugins.module_utils.namespaces_current import Current, State
-from ansible_collections.weft.fabric.plugins.module_utils.namespaces_desired import MARK, Link, Namespace
+from ansible_collections.weft.fabric.plugins.module_utils.namespaces_desired import MARK, NOTHING, Link, Namespace
 from ansible_collections.weft.fabric.plugins.module_utils.namespaces_step import (
     CREATE,
     KERNEL,
@@ -44,6 +44,8 @@ class Plan(object):
         for namespace in self.desired.values():
             if namespace.present:
                 self._namespace(namespace)
+        if self.purge and None not in self.desired:
+            namespaces_routing.plan(self, NOTHING, self.current.state(None))
         self._remove_unwanted()
         if self.clashes:
             more = len(self.clashes) - _MAX_TOLD
@@ -133,7 +135,8 @@ class Plan(object):
         if device is not None:
             steps.append(Step(REPLACE, state.name, "del_link", device.name))
             self._removed.add((state.name, device.name))
-            self.disturbed.add(state.name)
+        # Routes may have gone through what is removed, or through its other end under another name.
+        self.disturbed.add(state.name)
         return steps
 
     def _settings(self, link: Link, state: State, device: t.Optional[Device], steps: t.List[Step]) -> None:

@@ -24,6 +24,8 @@ STATE_DIR = "/var/lib/weft-fabric/state"
 LOCK_FILE = "/run/lock/weft-fabric"
 LOCK_SECONDS = 120
 
+ATTEMPTS = 2
+
 # A cold host can have tens of thousands of operations; a controller wants to hold hundreds of hosts.
 MAX_REPORTED_CHANGES = 1000
 
@@ -81,16 +83,20 @@ def reconcile(engine, check_mode=False):
     proves nothing (Open vSwitch reports a bridge it could not make with success).
     """
     current = engine.read()
-    operations = engine.diff(current)
-    if operations and not check_mode:
-        engine.apply(operations)
+    operations = left = engine.diff(current)
+    # Daemons act on the same things at the same time (Open vSwitch may set a device down that it has
+    # just opened anew): what did not last is done once more before it is a failure.
+    for _attempt in range(0 if check_mode else ATTEMPTS):
+        if not left:
+            break
+        engine.apply(left)
         current = engine.read()
         left = engine.diff(current)
-        if left:
-            raise FabricError(
-                "%s: %d of %d changes did not take effect, the first: %s. Look at the daemon's log on this host."
-                % (engine.name, len(left), len(operations), left[0].text)
-            )
+    if left and not check_mode:
+        raise FabricError(
+            "%s: %d of %d changes did not take effect, the first: %s. Look at the daemon's log on this host."
+            % (engine.name, len(left), len(operations), left[0].text)
+        )
     result = summarise(operations)
     result.update(engine.extra(current))
     return result

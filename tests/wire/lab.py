@@ -167,9 +167,14 @@ class Capture:
         wait_for(f"tcpdump on {interface} of {host.name}", lambda: "listening on" in self._process.output(), 10)
 
     def stop(self) -> list[str]:
-        """Return one line for each captured frame."""
-        lines = self._process.stop().splitlines()
-        return [line for line in lines if re.match(r"\d\d:\d\d:\d\d\.", line)]
+        """Return one line for each captured frame; what a tunnel carries stands behind its outer headers."""
+        frames: list[str] = []
+        for line in self._process.stop().splitlines():
+            if re.match(r"\d\d:\d\d:\d\d\.", line):
+                frames.append(line)
+            elif frames and not re.match(r"\d+ packets? (captured|received|dropped)", line):
+                frames[-1] += " " + line.strip()
+        return frames
 
 
 def reachable(host: Host, namespace: str, target: str, count: int = 3) -> bool:

@@ -34,19 +34,18 @@ class Play:
         return [(row["host"], row["task"]) for row in self.tasks if row["result"].get("changed")]
 
     def changes(self) -> dict[str, list[str]]:
-        """Return what was changed (or would have been), by host."""
+        """Return what was changed (or would have been), by host, sorted.
+
+        A change must not be told twice, so this is a list and not a set. Results name at most 1,000 changes
+        each: a run that makes more can't be compared this way, and says so.
+        """
         found: dict[str, list[str]] = {}
         for row in self.tasks:
-            found.setdefault(row["host"], []).extend(row["result"].get("changes", []))
-        return {host: lines for host, lines in found.items() if lines}
-
-    def digests(self) -> list[tuple[str, str, str]]:
-        """Return host, task and digest of all changes, to compare a prediction with what came of it."""
-        return sorted(
-            (row["host"], row["task"], row["result"]["changes_digest"])
-            for row in self.tasks
-            if "changes_digest" in row["result"]
-        )
+            result = row["result"]
+            if result.get("changes_total", 0) != len(result.get("changes", [])):
+                raise LabError(f"{row['host']}: {row['task']}: too many changes to compare")
+            found.setdefault(row["host"], []).extend(result.get("changes", []))
+        return {host: sorted(lines) for host, lines in found.items() if lines}
 
 
 def command(playbook: str, inventory: Path, *arguments: str) -> list[str]:

@@ -89,7 +89,6 @@ def step(figure, tenants, name, topology):
     figure(f"changes: {name}: {sum(map(len, done.changes().values()))} changes in {done.seconds:.1f} s; "
            + "; ".join(map(str, pings)))
     assert foretold.changes() == done.changes()
-    assert foretold.digests() == done.digests()
     for ping in pings:
         assert ping.lost == []
     return done

@@ -33,7 +33,6 @@ def test_check_foretells_the_first_run_exactly(lab, topology_source, figure):
         f"two_tenants: site --check {foretold.seconds:.1f} s, cold {done.seconds:.1f} s, unchanged {again.seconds:.1f} s"
     )
     assert foretold.changes() == done.changes()
-    assert foretold.digests() == done.digests()
     assert again.changed == []
     assert after.changed == []
 

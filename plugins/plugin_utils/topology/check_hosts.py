@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from .context import Claims, Context, place, suggestion
+from .context import Claims, Context, place
 from .kinds import DEVICE
-from .model import HOST_ROLES, Host
+from .model import HOST_ROLES, Host, IPAddress, Where
 
 # Inventory groups: Ansible can't tell a host from a group of the same name.
 _GROUP_NAMES = ("all", "ungrouped", *HOST_ROLES)
@@ -39,12 +39,10 @@ def _check_underlay(context: Context, host: Host) -> None:
         message = f"{address} can't be the address of a tunnel end point"
         context.note(context.at_host(host, "underlay", "address"), message, "use a unicast address of the host")
     netdev = host.datapath_type == "netdev"
-    if netdev and underlay.interface is not None and underlay.prefix_length is None:
-        context.note(
-            context.at_host(host, "underlay", "address"),
-            f"{address} moves to the bridge of the userspace datapath, and its prefix length is not known",
-            f"write it with its prefix length, like {address}/{24 if address.version == 4 else 64}",
-        )
+    if netdev and underlay.interface is not None:
+        _check_prefix(context, address, underlay.prefix_length, context.at_host(host, "underlay", "address"))
+        for index, (other, length) in enumerate(underlay.other_addresses):
+            _check_prefix(context, other, length, context.at_host(host, "underlay", "other_addresses", index))
     if underlay.bridge in _OWN_BRIDGES:
         where = context.at_host(host, "underlay", "bridge")
         context.note(where, f"{underlay.bridge} is the fabric's own bridge", "name another bridge")
@@ -52,6 +50,15 @@ def _check_underlay(context: Context, host: Host) -> None:
         if not to.version == via.version == address.version:
             where = context.at_host(host, "underlay", "routes", index)
             context.note(where, f"{to}, {via} and {address} are of different IP versions", "use one IP version")
+
+
+def _check_prefix(context: Context, address: IPAddress, length: int | None, where: Where) -> None:
+    if length is None:
+        context.note(
+            where,
+            f"{address} moves to the bridge of the userspace datapath, and its prefix length is not known",
+            f"write it with its prefix length, like {address}/{24 if address.version == 4 else 64}",
+        )
 
 
 def _check_physical_networks(context: Context, host: Host) -> None:
@@ -63,7 +70,7 @@ def _check_physical_networks(context: Context, host: Host) -> None:
     for name, mapping in host.physical_networks.items():
         where = context.at_host(host, "physical_networks", name)
         if name not in known:
-            remedy = suggestion(name, known, "add it to physical_networks at the top")
+            remedy = context.suggestion(name, known, "add it to physical_networks at the top")
             context.note(where, f"there is no physical network {name!r}", remedy)
         if len(mapping.bridge) > DEVICE.limit:
             message = f"the bridge's name {mapping.bridge!r} is longer than {DEVICE.limit} characters"

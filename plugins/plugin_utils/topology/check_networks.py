@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .context import Claims, Context, place, suggestion
+from .context import Claims, Context, place
 from .model import PROVIDER_TYPES, TUNNEL_TYPES, IPNetwork, Network, Subnet
 
 _VLAN_MAX = 4094
@@ -40,7 +40,7 @@ def _check_type(context: Context, network: Network) -> None:
         context.note(
             context.at_network(network, "physical_network"),
             f"there is no physical network {network.physical_network!r}",
-            suggestion(network.physical_network, known, "add it to physical_networks at the top"),
+            context.suggestion(network.physical_network, known, "add it to physical_networks at the top"),
         )
     if network.type == "flat" and network.segmentation_id is not None:
         where = context.at_network(network, "segmentation_id")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from .check_networks import is_reserved
-from .context import Claims, Context, suggestion
+from .context import Claims, Context
 from .model import PROVIDER_TYPES, FixedIp, Host, Network, Port, Project
 
 
@@ -38,12 +38,12 @@ class _Ports:
             elsewhere = sum(1 for other in context.topology.projects.values() if port.network in other.networks)
             message = f"project {project.name} has no network {port.network!r}"
             otherwise = "add it, or move the port to the network's project" if elsewhere else "add the network"
-            remedy = suggestion(port.network, project.networks, otherwise)
+            remedy = context.suggestion(port.network, project.networks, otherwise)
             context.note(context.at_port(port, "network"), message, remedy)
         if port.host is not None:
             host = context.topology.hosts.get(port.host)
             if host is None:
-                remedy = suggestion(port.host, context.topology.hosts, "add the host")
+                remedy = context.suggestion(port.host, context.topology.hosts, "add the host")
                 context.note(context.at_port(port, "host"), f"there is no host {port.host!r}", remedy)
             elif context.sound("hosts", host.name):
                 self._check_host(port, host, network)
@@ -113,7 +113,7 @@ class _Ports:
             elif not fixed.subnet:
                 self._find_subnet(port, network, index, fixed)
             elif fixed.subnet not in network.subnets:
-                remedy = suggestion(fixed.subnet, network.subnets, "use a subnet of the port's network")
+                remedy = self._context.suggestion(fixed.subnet, network.subnets, "use a subnet of the port's network")
                 message = f"network {network.name} has no subnet {fixed.subnet!r}"
                 self._context.note(self._context.at_port(port, "fixed_ips", index, "subnet"), message, remedy)
             elif fixed.address is not None:

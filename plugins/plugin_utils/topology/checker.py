@@ -91,8 +91,13 @@ class Checker:
         if resource.free_prefix and key.startswith(resource.free_prefix) and key.isidentifier():
             given[key] = item
             return
-        meant = near_miss(key, known)
-        self.note(line, path, f"there is no attribute {shown(key)} here", f"write {meant!r}" if meant else "use one of " + ", ".join(known))
+        meant = None if self._problems.full else near_miss(key, known)
+        self.note(
+            line,
+            path,
+            f"there is no attribute {shown(key)} here",
+            f"write {meant!r}" if meant else "use one of " + ", ".join(known),
+        )
 
     def shape(self, shape: Shape, value: t.Any, line: int, path: str) -> t.Any:
         """Return what was read, or None when nothing could be."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Collection
 
 from .model import Host, Network, Port, Subnet, Topology, Where
 from .problems import Problems, near_miss
@@ -28,6 +29,11 @@ class Context:
     def note(self, where: Where, message: str, remedy: str) -> None:
         self.problems.add(where, message, remedy)
 
+    def suggestion(self, word: str, known: Collection[str], otherwise: str) -> str:
+        """Return the remedy for a name that nothing bears."""
+        meant = None if self.problems.full else near_miss(word, known)
+        return f"write {meant!r}, or {otherwise}" if meant else otherwise
+
     def at_host(self, host: Host, *parts: str | int) -> Where:
         return self._sources.where(host.where.file, "hosts", host.name, *parts)
 
@@ -38,13 +44,10 @@ class Context:
         return self.at_network(network, "subnets", subnet.name, *parts)
 
     def at_port(self, port: Port, *parts: str | int) -> Where:
+        # Among very many ports the search takes long, and what is only counted needs no line.
+        if self.problems.full:
+            return port.where
         return self._sources.where(port.where.file, "projects", port.project, "ports", port.name, *parts)
-
-
-def suggestion(word: str, known: t.Iterable[str], otherwise: str) -> str:
-    """Return the remedy for a name that nothing bears."""
-    meant = near_miss(word, known)
-    return f"write {meant!r}, or {otherwise}" if meant else otherwise
 
 
 def place(where: Where) -> str:

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import difflib
 import typing as t
+from collections.abc import Collection
 from dataclasses import dataclass
+from heapq import nsmallest
+from itertools import islice
 
 from .model import Where
 
 # A file of another kind given by mistake has a problem on every line; nobody reads more than this.
 MAX_PROBLEMS = 100
 
-# difflib compares one by one: among more names than this a suggestion would cost seconds.
-_MAX_COMPARED = 300
+# A suggestion among very many names must not cost seconds.
+_MAX_LOOKED_AT = 2000
+_MAX_COMPARED = 20
 
 
 @dataclass(slots=True, frozen=True)
@@ -40,10 +44,6 @@ class TopologyError(Exception):
         if self.total > len(lines):
             lines.append(f"and {self.total - len(lines)} more problems")
         super().__init__("\n".join(lines))
-
-
-class TooMany(Exception):
-    """Enough problems to stop reading."""
 
 
 class Problems:
@@ -71,16 +71,13 @@ class Problems:
             raise TopologyError(found, self.total)
 
 
-def near_miss(word: str, known: t.Iterable[str]) -> str | None:
+def near_miss(word: str, known: Collection[str]) -> str | None:
     """Return the known word that was probably meant."""
-    # Only words of about the same length can be meant, and only so many are worth a look.
-    candidates = []
-    for candidate in known:
-        if abs(len(candidate) - len(word)) <= 3:
-            candidates.append(candidate)
-            if len(candidates) == _MAX_COMPARED:
-                break
-    found = difflib.get_close_matches(word[:64], candidates, n=1, cutoff=0.6)
+    letters = set(word)
+    # difflib compares two words slowly: it gets those with about the same letters.
+    alike = (len(letters ^ set(other)) for other in islice(known, _MAX_LOOKED_AT))
+    ranked = nsmallest(_MAX_COMPARED, zip(alike, islice(known, _MAX_LOOKED_AT), strict=False))
+    found = difflib.get_close_matches(word[:64], [other for _difference, other in ranked], n=1, cutoff=0.6)
     return found[0] if found else None
 
 

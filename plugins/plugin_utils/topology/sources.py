@@ -113,11 +113,12 @@ def read_bytes(file: str, problems: Problems) -> bytes | None:
     where = Where(file, 1, "(file)")
     try:
         # The size is asked first: what is too large must not come into memory.
-        if os.path.getsize(file) > MAX_BYTES:
+        size = os.path.getsize(file)
+        if size > MAX_BYTES:
             problems.add(where, f"larger than {MAX_BYTES // 1024 // 1024} MiB", "split it with 'include'")
             return None
         with open(file, "rb") as stream:
-            return stream.read(MAX_BYTES + 1)
+            return stream.read(size)
     except OSError as error:
         problems.add(where, f"can't be read: {error.strerror}", "mend the path or the permissions")
         return None

@@ -5,20 +5,19 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.weft.fabric.tests.unit.dhcp.machine import Net
+from ansible_collections.weft.fabric.tests.unit.namespaces.private_network import private_network
 
 
 @pytest.fixture
 def net(tmp_path: Path) -> t.Iterator[Net]:
     """One network with one wired server, weft-t-1."""
-    assert os.geteuid() == 0, "these tests make network namespaces and need root"
-    with Net(tmp_path) as found:
+    with private_network(), Net(tmp_path) as found:
         found.add_server(1)
         yield found
 

@@ -19,6 +19,7 @@ from ansible_collections.weft.fabric.plugins.module_utils.dhcp_unit import serve
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError, reconcile
 from ansible_collections.weft.fabric.plugins.module_utils.systemd import Systemd, Unit
 from ansible_collections.weft.fabric.tests.unit.dhcp.wire_client import Client, Client6
+from ansible_collections.weft.fabric.tests.unit.namespaces.private_network import ip
 
 CLIENTS = "weft-t-clients"
 PATIENCE = 5.0
@@ -106,12 +107,6 @@ class FakeSystemd(Systemd):
             self.calls.append((verb, *names))
 
 
-def ip(*lines: str, namespace: str | None = None) -> None:
-    """Run lines of ip, apart from the code under test."""
-    command = ["ip", *(["-n", namespace] if namespace else []), "-batch", "-"]
-    subprocess.run(command, input="".join(line + "\n" for line in lines), text=True, check=True)
-
-
 class Net:
     """One network: a bridge with the clients, and servers that hang on it."""
 
@@ -123,7 +118,6 @@ class Net:
         self.clients: set[str] = set()
 
     def __enter__(self) -> Net:
-        self._remove()
         ip(f"netns add {CLIENTS}")
         ip(
             "link add br0 type bridge mcast_snooping 0",
@@ -134,12 +128,6 @@ class Net:
 
     def __exit__(self, *exc: object) -> None:
         self.systemd.kill_all()
-        self._remove()
-
-    def _remove(self) -> None:
-        for name in (CLIENTS, "qdhcp-weft-t-1", "qdhcp-weft-t-2"):
-            if os.path.exists(f"/run/netns/{name}"):
-                ip(f"netns del {name}")
 
     def add_server(self, number: int) -> str:
         """Wire a server. Its addresses are 10.0.0.<number + 1> and fd00::<number + 1>."""

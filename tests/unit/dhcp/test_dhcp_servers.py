@@ -15,8 +15,9 @@ import pytest
 
 from ansible_collections.weft.fabric.plugins.module_utils import dhcp_info, dhcp_servers, netns
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
-from ansible_collections.weft.fabric.tests.unit.dhcp.machine import CLIENTS, Net, host, ip, mac, wait_for
+from ansible_collections.weft.fabric.tests.unit.dhcp.machine import CLIENTS, Net, host, mac, wait_for
 from ansible_collections.weft.fabric.tests.unit.dhcp.wire_client import ACK, DISCOVER, NAK, REQUEST, Client6
+from ansible_collections.weft.fabric.tests.unit.namespaces.private_network import ip
 
 
 class Killed(BaseException):
@@ -297,7 +298,9 @@ def test_tagged_hosts_survive_a_reload(net: Net) -> None:
 def test_a_configuration_dnsmasq_refuses_changes_nothing(net: Net) -> None:
     net.run(net.server(1, [host(1)]))
     pid = net.systemd.pid(net.unit(1))
-    with pytest.raises(FabricError, match=r"nothing was changed: dnsmasq refuses .* weft-t-1: .*line 1 of dnsmasq.conf"):
+    with pytest.raises(
+        FabricError, match=r"nothing was changed: dnsmasq refuses .* weft-t-1: .*line 1 of dnsmasq.conf"
+    ):
         net.run(net.server(1, [host(1), host(2)], config="dhcp-rangee=1\n"))
     assert net.systemd.pid(net.unit(1)) == pid
     assert not net.run(net.server(1, [host(1)]))["changed"]

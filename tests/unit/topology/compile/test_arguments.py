@@ -60,11 +60,13 @@ def test_arguments_are_what_the_module_documents(name: str, concern: str) -> Non
 
 
 @pytest.mark.parametrize("name", GOLDEN)
-def test_what_comes_first_is_what_the_modules_document_too(name: str) -> None:
+def test_what_comes_first_and_last_is_what_the_modules_document_too(name: str) -> None:
     topology = GOLDEN[name]()
     for host in topology.hosts:
         for module, arguments in compile_host(topology, host, "underlay")["underlay"].items():
             assert problems(arguments, documented(module), module) == []
+        last = compile_host(topology, host, "underlay_release")["underlay_release"]
+        assert problems(last, documented("namespaces"), "namespaces") == []
 
 
 def test_this_test_sees_what_is_wrong() -> None:

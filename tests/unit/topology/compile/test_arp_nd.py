@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.host import compile_host
 
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.host import compile_host
 from ansible_collections.weft.fabric.tests.unit.topology.compile.builder import Builder
 
 OWN_MAC, OTHER_MAC = "fa:16:3e:00:00:01", "00:00:5e:00:01:01"

@@ -107,6 +107,15 @@ def test_the_underlay_address_moves_to_its_bridge_with_the_userspace_datapath_on
         assert namespaces(build.topology, "h1")[None]["links"] == [link]
 
 
+def test_what_the_underlay_bridge_took_is_given_back() -> None:
+    topology = topologies.vxlan()
+    (taken,) = compile_host(topology, "h1", "underlay")["underlay"]["namespaces"]["namespaces"][0]["links"]
+    (given,) = compile_host(topology, "h1", "underlay_release")["underlay_release"]["namespaces"][0]["links"]
+    assert given == {"name": taken["takes_addresses_from"], "kind": "existing", "addresses": taken["addresses"]}
+    kernel = compile_host(topologies.bindings(), "h1", "underlay_release")["underlay_release"]
+    assert kernel == {"namespaces": []}
+
+
 def test_internal_ports_are_made_before_links_are_set_up() -> None:
     topology = topologies.bindings()
     (first,) = compile_host(topology, "h1", "underlay")["underlay"]["ovs_bridges"]["bridges"]

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.weft.fabric.plugins.module_utils import pipeline
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.host import compile_host
 from ansible_collections.weft.fabric.tests.unit.topology.compile.topologies import GOLDEN

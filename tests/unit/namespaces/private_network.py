@@ -1,0 +1,69 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A network stack for a test alone.
+
+The test runs in a network namespace and a mount namespace of its own: what the code takes for "the host" and for
+all of /run is empty at first and gone afterwards, so a purge can be tried next to a fabric that is in use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import typing as t
+
+_FRESH = ("/run/netns", "/run/weft-fabric")
+
+
+@contextlib.contextmanager
+def private_network() -> t.Iterator[None]:
+    """Be on a host without any network for a while."""
+    assert os.geteuid() == 0, "these tests make network namespaces and need root"
+    flags = os.CLONE_NEWNET | os.CLONE_NEWNS
+    before = [(os.open(f"/proc/self/ns/{kind}", os.O_RDONLY), flag) for kind, flag in _kinds()]
+    directory = os.getcwd()
+    try:
+        os.unshare(flags)
+        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+        for path in _FRESH:
+            os.makedirs(path, exist_ok=True)
+            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", path], check=True)
+        ip("link set lo up")
+        yield
+    finally:
+        for descriptor, flag in before:
+            os.setns(descriptor, flag)
+            os.close(descriptor)
+        os.chdir(directory)
+
+
+def _kinds() -> list[tuple[str, int]]:
+    return [("net", os.CLONE_NEWNET), ("mnt", os.CLONE_NEWNS)]
+
+
+def ip(*lines: str, namespace: str | None = None) -> None:
+    """Run lines of ip, apart from the code under test."""
+    command = ["ip", *(["-n", namespace] if namespace else []), "-batch", "-"]
+    subprocess.run(command, input="".join(line + "\n" for line in lines), text=True, check=True)
+
+
+def ask(question: str, namespace: str | None = None, *options: str) -> list[dict[str, t.Any]]:
+    """Ask ip, apart from the code under test."""
+    command = ["ip", "-j", "-d", *options, *(["-n", namespace] if namespace else []), *question.split()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [entry for entry in json.loads(done.stdout or "[]") if entry]
+
+
+def links(namespace: str | None = None) -> dict[str, dict[str, t.Any]]:
+    """Return the devices of a namespace by name, with their addresses under "global"."""
+    found = {entry["ifname"]: entry for entry in ask("addr show", namespace) if entry["ifname"] != "lo"}
+    for entry in found.values():
+        entry["global"] = {
+            f"{address['local']}/{address['prefixlen']}"
+            for address in entry["addr_info"]
+            if address.get("scope") == "global"
+        }
+    return found

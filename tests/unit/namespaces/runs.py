@@ -1,0 +1,49 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running the engine the way a play does, and a small fabric to run it on."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.weft.fabric.plugins.module_utils.namespaces import NamespacesEngine
+from ansible_collections.weft.fabric.plugins.module_utils.reconcile import reconcile
+
+Item = dict[str, t.Any]
+
+
+def run(*namespaces: Item, purge: bool = False, check_mode: bool = False) -> dict[str, t.Any]:
+    """Reconcile once."""
+    return reconcile(NamespacesEngine({"namespaces": list(namespaces), "purge": purge}), check_mode)
+
+
+def changes(*namespaces: Item, purge: bool = False) -> list[str]:
+    """Reconcile as a play does: predict, do, and find nothing left to do. Return what was changed."""
+    predicted = run(*namespaces, purge=purge, check_mode=True)
+    done = run(*namespaces, purge=purge)
+    assert done == predicted, "check mode predicted something else"
+    for check_mode in (True, False):
+        again = run(*namespaces, purge=purge, check_mode=check_mode)
+        assert not again["changed"], f"the second run changed {again['changes']}"
+    return t.cast("list[str]", done["changes"])
+
+
+def veth(name: str = "eth0", peer: str = "tap1", **options: t.Any) -> Item:
+    return {"name": name, "kind": "veth", "peer": peer, **options}
+
+
+def tap(name: str = "tap9", **options: t.Any) -> Item:
+    return {"name": name, "kind": "tap", **options}
+
+
+def existing(name: str, **options: t.Any) -> Item:
+    return {"name": name, "kind": "existing", **options}
+
+
+def inside(*links: Item, name: str = "weft-t-a", **options: t.Any) -> Item:
+    return {"name": name, "links": list(links), **options}
+
+
+def outside(*links: Item, **options: t.Any) -> Item:
+    return {"links": list(links), **options}

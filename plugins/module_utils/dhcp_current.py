@@ -139,7 +139,7 @@ def interface_index(server: Server) -> t.Optional[int]:
     """Return the number of the device a server listens on: a device made anew has the name, but not the number."""
     try:
         with netns.entered(server.namespace), rtnetlink.Reader() as reader:
-            return next((link.index for link in reader.links() if link.name == server.interface), None)
+            return next((link.ifindex for link in reader.links() if link.name == server.interface), None)
     except FileNotFoundError:
         return None
 

@@ -56,15 +56,22 @@ def _plan_server(server: Server, state: State) -> t.List[Operation]:
 def _daemon(server: Server, state: State) -> t.Optional[int]:
     """Return what has to be done for the daemon to know what it should, or None.
 
-    It goes by what the daemon was told, not by what was written: a run may have been killed between the two.
+    It goes by what the daemon was told, not only by what is written now: a run may have been killed between the two.
+    And what somebody else wrote, the daemon may have been told by them.
     """
     if not state.unit.active:
         return START
     told = state.stamp
-    moved = told.get("interface") != state.index
-    if state.stranded or moved or told.get("config") != digest(server.files, CONFIG_FILES):
+    moved = state.stranded or told.get("interface") != state.index
+    if moved or told.get("config") != digest(server.files, CONFIG_FILES) or _differ(server, state, CONFIG_FILES):
         return RESTART
-    return RELOAD if told.get("data") != digest(server.files, DATA_FILES) else None
+    if told.get("data") != digest(server.files, DATA_FILES) or _differ(server, state, DATA_FILES):
+        return RELOAD
+    return None
+
+
+def _differ(server: Server, state: State, names: t.Iterable[str]) -> bool:
+    return any(state.files.get(name) != server.files[name] for name in names)
 
 
 def _creation(server: Server) -> Operation:

@@ -235,8 +235,8 @@ class DhcpServersEngine(Engine):
 def _own_addresses(interface: str) -> t.List[str]:
     """Return the IPv4 addresses of a device of the namespace we are in."""
     with rtnetlink.Reader() as reader:
-        index = next((link.index for link in reader.links() if link.name == interface), None)
-        addresses = [entry.address.split("/")[0] for entry in reader.addresses() if entry.index == index]
+        index = next((link.ifindex for link in reader.links() if link.name == interface), None)
+        addresses = [entry.address.split("/")[0] for entry in reader.addresses() if entry.ifindex == index]
     return [address for address in addresses if ":" not in address]
 
 

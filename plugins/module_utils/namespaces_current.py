@@ -62,7 +62,7 @@ class Current(object):
         """Return the host's end of a veth pair, or None. Both ends must agree: indexes repeat between namespaces."""
         host = self.states[None]
         found = host.by_index.get(link.link) if link.kind == "veth" else None
-        if found is None or found.kind != "veth" or found.link != link.index:
+        if found is None or found.kind != "veth" or found.link != link.ifindex:
             return None
         same = state.name is None
         return found if link.foreign_peer == found.foreign_peer == (not same) else None
@@ -105,9 +105,9 @@ def _read_state(state: State, wanted: t.Optional[Namespace], everything: bool) -
     with rtnetlink.Reader() as reader:
         for link in reader.links():
             state.links[link.name] = link
-            state.by_index[link.index] = link
+            state.by_index[link.ifindex] = link
         for address in reader.addresses():
-            device = state.device(address.index)
+            device = state.device(address.ifindex)
             if device is not None:  # else it was removed between the two questions
                 state.addresses.setdefault(device, []).append(address)
         _read_routing(state, reader, wanted, everything)

@@ -147,7 +147,7 @@ def _properties(
     """Parse routes, neighbours or rules; those with state absent go to a list of their own."""
     if entries is None:
         return None
-    wanted = []
+    wanted: t.List[t.Any] = []
     for entry in entries:
         (absent if entry.get("state") == "absent" else wanted).append(parser(entry, where))
     return wanted

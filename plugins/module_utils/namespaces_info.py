@@ -35,7 +35,7 @@ def _namespace(current: Current, state: State, everything: bool) -> Item:
     item["links"] = _links(current, state, everything)
     item["routes"] = [_route(state, route) for route in state.routes if route.protocol == PROTOCOL]
     item["neighbours"] = [
-        {"ip": neighbour.address, "mac": neighbour.mac, "dev": state.device(neighbour.index)}
+        {"ip": neighbour.address, "mac": neighbour.mac, "dev": state.device(neighbour.ifindex)}
         for neighbour in state.neighbours
         if neighbour.protocol == PROTOCOL
     ]
@@ -67,7 +67,7 @@ def _marked_link(current: Current, state: State, link: rtnetlink.Link) -> t.Opti
     if link.kind == "veth":
         peer = current.host_peer(state, link)
         # Of a pair with both ends in the host the first is the inner one.
-        if peer is None or (state.name is None and peer.index > link.index):
+        if peer is None or (state.name is None and peer.ifindex > link.ifindex):
             return None
         item = _common(state, link, "veth")
         item["peer"] = peer.name
@@ -93,7 +93,7 @@ def _route(state: State, route: rtnetlink.Route) -> Item:
     if route.to == "default" and route.via is None:
         item["to"] = "0.0.0.0/0" if route.family == 4 else "::/0"
     if route.kind == "unicast":
-        device = state.device(route.index)
+        device = state.device(route.ifindex)
         item.update({"onlink": route.onlink}, **({"via": route.via} if route.via else {}))
         item.update({"dev": device} if device else {})
     return item

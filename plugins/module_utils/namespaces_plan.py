@@ -163,9 +163,10 @@ class Plan(object):
 
     def _up(self, name: str, where: t.Optional[str], device: t.Optional[Device], up: bool, steps: t.List[Step]) -> None:
         if device is None or device.up != up:
-            words = {True: "up", False: "down", None: None}
+            words = {True: "up", False: "down"}
             line = Step(SETTINGS, where, "ip", "link set dev %s %s" % (name, words[up]))
-            self.change("state of " + name, where, words[device.up if device else None], words[up], steps + [line])
+            # A device that is still to come starts down.
+            self.change("state of " + name, where, words[device is not None and device.up], words[up], steps + [line])
             self.disturbed.add(where)
 
     def _peer_settings(self, link: Link, peer: Device) -> None:
@@ -189,7 +190,9 @@ class Plan(object):
             if link.peer is not None and link.present
         }
         own = self.desired.get(None)
-        listed = {None: {name for name, link in (own.links if own else {}).items() if link.present} | kept}
+        listed: t.Dict[t.Optional[str], t.Set[str]] = {
+            None: {name for name, link in (own.links if own else {}).items() if link.present} | kept
+        }
         for name, namespace in self.desired.items():
             if name is not None and namespace.present:
                 listed[name] = {link.name for link in namespace.links.values() if link.present}

@@ -86,7 +86,7 @@ def _source_addresses(plan: "Plan", link: Link, state: State) -> t.FrozenSet[str
     others = sorted(found.difference(link.addresses or ()))
     # Addresses learned from routers are of no use to a port of a bridge; they expire.
     kept = [e.address for e in state.addresses.get(source, []) if e.address in others and not e.dynamic]
-    defaults = [r for r in state.routes if r.index == device.index and r.to == "default" and r.protocol != PROTOCOL]
+    defaults = [r for r in state.routes if r.ifindex == device.ifindex and r.to == "default" and r.protocol != PROTOCOL]
     moving = found.intersection(link.addresses or ())
     if moving and (kept or defaults):
         reason = "it also has %s" % ", ".join(kept) if kept else "the host's default route goes through it"
@@ -139,7 +139,7 @@ def _same_route(route: Route, old: rtnetlink.Route, state: State) -> bool:
         return False
     if route.kind != "unicast":
         return True
-    device = state.device(old.index)
+    device = state.device(old.ifindex)
     return route.via == old.via and route.onlink == old.onlink and route.device in (None, device)
 
 
@@ -154,7 +154,7 @@ def _route_text(route: Route) -> str:
 
 
 def _present_route_text(old: rtnetlink.Route, state: State) -> str:
-    device = state.device(old.index) if old.kind == "unicast" else None
+    device = state.device(old.ifindex) if old.kind == "unicast" else None
     return _route_text(Route(old.family, old.table, old.to, old.metric, old.kind, old.via, device, old.onlink))
 
 
@@ -184,7 +184,7 @@ def _explicit(to: str, family: int) -> str:
 def _plan_neighbours(plan: "Plan", namespace: Namespace, state: State) -> None:
     found = {}
     for entry in state.neighbours:
-        device = state.device(entry.index)
+        device = state.device(entry.ifindex)
         if device is not None:
             found[(device, entry.address)] = entry
     wanted = namespace.neighbours or {}

@@ -17,6 +17,7 @@ import os
 import re
 import socket
 import struct
+import typing as t
 
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
 
@@ -31,14 +32,15 @@ _TUNSETOWNER = 0x400454CC
 _IFF_TAP = 0x0002
 _IFF_NO_PI = 0x1000
 
-_SYSCTL = re.compile(r"\Anet([./][A-Za-z0-9_:+@-][A-Za-z0-9_.:+@-]*)+\Z")
+_SYSCTL = re.compile(r"\Anet((\.[A-Za-z0-9_:+@-]+)+|(/[A-Za-z0-9_.:+@-]+)+)\Z")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def names():
     """Return the names of all namespaces, and of those that are only a file left over by a killed ip."""
-    alive, broken = [], []
+    alive: t.List[str] = []
+    broken: t.List[str] = []
     try:
         entries = sorted(os.listdir(NETNS_DIR))
     except FileNotFoundError:

@@ -184,6 +184,7 @@ def port_item(port):
             "type": interface["type"],
             "options": interface["options"],
             "mtu_request": interface["mtu_request"],
+            "mac": interface["mac"],
             "external_ids": interface["external_ids"],
         },
         "state": "present",

@@ -82,4 +82,6 @@ def describe_port(port):
         parts.append("options:" + show_map(text_map(interface["options"])))
     if interface.get("mtu_request"):
         parts.append("mtu_request=%d" % interface["mtu_request"])
+    if interface.get("mac"):
+        parts.append("mac=" + interface["mac"].lower())
     return "".join(" " + part for part in parts)

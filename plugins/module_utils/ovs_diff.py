@@ -239,6 +239,8 @@ class BridgesDiff(object):
         if "mtu_request" in wanted:
             mtu = wanted["mtu_request"]
             self._column(target, "mtu_request", row["mtu_request"], mtu, encode_optional(mtu))
+        if wanted.get("mac"):
+            self._column(target, "mac", row["mac"], wanted["mac"].lower(), wanted["mac"].lower())
         self._keys(target, "external_ids", row["external_ids"], text_map(wanted.get("external_ids")))
         if not works(row) and len(self.operations) == before:
             self._reopen(subject, row["error"] or "it has no OpenFlow port")

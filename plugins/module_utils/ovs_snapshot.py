@@ -19,7 +19,7 @@ COLUMNS = {
         "external_ids",
     ],
     "Port": ["_uuid", "name", "interfaces", "tag", "external_ids"],
-    "Interface": ["_uuid", "name", "type", "options", "mtu_request", "external_ids", "ofport", "error"],
+    "Interface": ["_uuid", "name", "type", "options", "mtu_request", "mac", "external_ids", "ofport", "error"],
 }  # fmt: skip
 
 
@@ -94,6 +94,7 @@ def _interface(row):
     return dict(
         row,
         mtu_request=optional(row["mtu_request"]),
+        mac=optional(row["mac"]),
         ofport=optional(row["ofport"]),
         error=optional(row["error"]),
     )

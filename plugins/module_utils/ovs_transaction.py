@@ -81,6 +81,7 @@ class Transaction(object):
             "type": wanted.get("type") or "",
             "options": encode_map(text_map(wanted.get("options"))),
             "mtu_request": encode_optional(wanted.get("mtu_request")),
+            "mac": encode_optional(wanted["mac"].lower() if wanted.get("mac") else None),
             "external_ids": encode_map(text_map(wanted.get("external_ids"))),
         }
         row = {

@@ -45,7 +45,7 @@ class Link(t.NamedTuple):
     """A device as the kernel tells it."""
 
     name: str
-    index: int
+    ifindex: int
     kind: str  # veth, tap, bridge …; empty for hardware
     up: bool
     mtu: int
@@ -60,7 +60,7 @@ class Link(t.NamedTuple):
 class Address(t.NamedTuple):
     """A global address. dynamic: it was learned (router advertisement, DHCP) and will expire."""
 
-    index: int
+    ifindex: int
     address: str
     dynamic: bool
 
@@ -74,7 +74,7 @@ class Route(t.NamedTuple):
     metric: int
     kind: str
     via: t.Optional[str]
-    index: t.Optional[int]
+    ifindex: t.Optional[int]
     onlink: bool
     protocol: int
 
@@ -82,7 +82,7 @@ class Route(t.NamedTuple):
 class Neighbour(t.NamedTuple):
     """A permanent entry of the ARP or ND table."""
 
-    index: int
+    ifindex: int
     address: str
     mac: str
     protocol: int
@@ -179,7 +179,8 @@ class Reader(object):
         """Return the messages of a dump, or None when the table changed under it."""
         self._sequence += 1
         self._socket.send(struct.pack("IHHII", 16 + len(body), kind, _REQUEST_DUMP, self._sequence, 0) + body)
-        messages, whole = [], True
+        messages: t.List[bytes] = []
+        whole = True
         while True:
             data = self._socket.recv(1 << 18)
             offset = 0
@@ -239,7 +240,7 @@ def _version(family):
 
 
 def _link(message):
-    index, flags = struct.unpack_from("xxxxiI", message)
+    ifindex, flags = struct.unpack_from("xxxxiI", message)
     attributes = _attributes(message, 16)
     info = _attributes(attributes[18], 0) if 18 in attributes else {}
     kind = _text(info.get(1, b""))
@@ -248,7 +249,7 @@ def _link(message):
         kind = "tap"
     return Link(
         name=_text(attributes[3]),
-        index=index,
+        ifindex=ifindex,
         kind=kind,
         up=bool(flags & _IFF_UP),
         mtu=_number(attributes[4]),
@@ -273,7 +274,7 @@ def _route(message):
         metric=_number(attributes[6]) if 6 in attributes else 0,
         kind=ROUTE_TYPES[kind],
         via=_address(family, attributes[5]) if 5 in attributes else None,
-        index=_number(attributes[4]) if 4 in attributes else None,
+        ifindex=_number(attributes[4]) if 4 in attributes else None,
         onlink=bool(flags & _RTNH_F_ONLINK),
         protocol=protocol,
     )

@@ -108,6 +108,11 @@ options:
               mtu_request:
                 description: MTU in bytes. Left as it is when not given.
                 type: int
+              mac:
+                description:
+                  - MAC address of an interface of type V(internal). Open vSwitch gives it to the device whenever it
+                    makes the device anew. Left as it is when not given.
+                type: str
               external_ids:
                 description: Notes on the interface. Only the keys listed are changed.
                 type: dict
@@ -204,6 +209,7 @@ INTERFACE = {
     "type": {"type": "str"},
     "options": {"type": "dict"},
     "mtu_request": {"type": "int"},
+    "mac": {"type": "str"},
     "external_ids": {"type": "dict"},
 }
 PORT = {

@@ -65,7 +65,7 @@ bridges:
         - name: tap1a2b3c4d-5e
           tag: 5
           external_ids: {weft-fabric: ports/blue/web-1}
-          interface: {type: "", options: {}, mtu_request: null, external_ids: {}}
+          interface: {type: "", options: {}, mtu_request: null, mac: null, external_ids: {}}
           state: present
       state: present
 foreign_ports:

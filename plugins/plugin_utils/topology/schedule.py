@@ -9,9 +9,9 @@ so that another network node takes over its share and moves nothing else.
 
 from __future__ import annotations
 
-from .allocate import hashed, network_path
 from .lockfile import Lock
 from .model import Binding, FixedIp, Host, Network, Port, Topology
+from .pool import hashed, network_path
 from .problems import Problems
 
 
@@ -31,7 +31,7 @@ def schedule(topology: Topology, lock: Lock, problems: Problems) -> None:
         if len(usable) < network.dhcp_servers:
             problems.add(
                 network.where,
-                f"dhcp_servers is {network.dhcp_servers}, and the number of network nodes that can serve is {len(usable)}",
+                f"dhcp_servers is {network.dhcp_servers}, and network nodes that can serve: {len(usable)}",
                 "give more hosts the role network_node (and what the network needs), lower dhcp_servers, "
                 "or set enable_dhcp: false on the subnets",
             )

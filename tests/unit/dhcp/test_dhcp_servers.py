@@ -360,8 +360,12 @@ def test_a_file_changed_by_hand_is_mended(net: Net) -> None:
     net.run(net.server(1, [host(1)]))
     path = net.directory / "weft-t-1" / "hosts"
     path.write_text("")
+    net.systemd.reload([net.unit(1)])
     result = net.run(net.server(1, [host(1)]))
-    assert result["changes"][0] == "add host in DHCP server weft-t-1: fa:16:3e:00:00:01,web-1,10.0.0.101"
+    assert result["changes"] == [
+        "add host in DHCP server weft-t-1: fa:16:3e:00:00:01,web-1,10.0.0.101",
+        "reload DHCP server weft-t-1",
+    ]
     assert path.read_text() == "fa:16:3e:00:00:01,web-1,10.0.0.101\n"
     with net.client(mac(1)) as client:
         assert client.lease().kind == ACK

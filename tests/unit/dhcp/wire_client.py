@@ -129,9 +129,11 @@ class Client:
         return found
 
     def lease(self) -> Reply:
-        """Discover, request, and return the acknowledgement."""
-        offer = self.say(DISCOVER, wait=5.0)[0]
-        return self.say(REQUEST, requested=offer.address, server=offer.server, wait=5.0)[0]
+        """Discover, asking again as clients do, request, and return the acknowledgement."""
+        for _attempt in range(10):
+            for offer in self.say(DISCOVER, wait=0.5):
+                return self.say(REQUEST, requested=offer.address, server=offer.server, wait=5.0)[0]
+        raise AssertionError(f"no server offers an address to {self.mac.hex(':')}")
 
     def renew(self, address: str, wait: float = 1.0, enough: int = 1) -> list[Reply]:
         """Ask to keep an address (rebinding: any server may answer)."""

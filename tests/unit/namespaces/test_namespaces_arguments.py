@@ -52,8 +52,8 @@ PLACES: dict[str, t.Callable[[str], Item]] = {
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("text", EVIL)
 def test_injection_is_refused(place: str, text: str) -> None:
-    if (place, text) in {("source of a rule", ""), ("gateway", "")}:
-        pytest.fail("an empty word is a word")
+    if (place, text) == ("sysctl", "-batch"):
+        text = "../-batch"  # by itself it is the name of a file like any other
     with pytest.raises(FabricError, match="namespace"):
         NamespacesEngine({"namespaces": [PLACES[place](text)]})
 

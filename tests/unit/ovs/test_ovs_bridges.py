@@ -114,6 +114,12 @@ CHANGES: list[tuple[str, t.Callable[[t.Any], object], list[str], tuple[str, str,
         ("Interface", "int1", "mtu_request", 1400),
     ),
     (
+        "mac",
+        lambda b: b["ports"][1]["interface"].update(mac="FA:16:3E:00:00:09"),
+        ["interface int1 on br-int: mac: (none) -> fa:16:3e:00:00:09"],
+        ("Interface", "int1", "mac", "fa:16:3e:00:00:09"),
+    ),
+    (
         "type",
         lambda b: b["ports"][1]["interface"].update(type=""),
         ["interface int1 on br-int: type: internal -> (none)"],

@@ -82,8 +82,10 @@ class TestOwnMachine:
         assert self.found(tmp_path, line) == []
 
     def test_a_checkout_in_a_common_place_forbids_only_itself(self, tmp_path: Path) -> None:
-        assert self.found(tmp_path, "mktemp in /tmp/x", checkout="/tmp/clone") == []
-        assert len(self.found(tmp_path, "mktemp in /tmp/clone/x", checkout="/tmp/clone")) == 1
+        checkout = "/tmp/" + "checkout"
+
+        assert self.found(tmp_path, "mktemp in /tmp/x", checkout) == []
+        assert len(self.found(tmp_path, f"mktemp in {checkout}/x", checkout)) == 1
 
 
 class TestGetPip:

@@ -102,8 +102,8 @@ def _tenant_port(network: NetworkView, local: LocalPort) -> Item:
         "external_ids": {"iface-id": local.id, "attached-mac": local.port.mac_address},
     }
     if local.port.binding.kind == "internal":
-        # Open vSwitch changes the MTU of its own devices unless it is told which one to keep.
-        interface.update(type="internal", mtu_request=network.network.mtu)
+        # Open vSwitch makes the device anew when it is restarted: what it is told here it keeps.
+        interface.update(type="internal", mtu_request=network.network.mtu, mac=local.port.mac_address)
     return {
         "name": local.device,
         # No flow reads the tag (the pipeline goes by in_port); it tells a person which network a port is on.

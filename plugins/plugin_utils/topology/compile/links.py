@@ -65,9 +65,8 @@ def _link(view: HostView, network: NetworkView, local: LocalPort) -> Item | None
         # No MAC: the port's belongs to the machine behind the tap, and the host's end must not have the same.
         return {"name": local.device, "kind": "tap", "mtu": network.network.mtu, **owner, **mark}
     if binding.kind == "internal":
-        # Open vSwitch makes the device; its MAC and state are set like any other's.
-        own = {"mac": local.port.mac_address, "mtu": network.network.mtu}
-        return {"name": local.device, "kind": "existing", **own, **mark}
+        # Open vSwitch makes the device, with its MAC and MTU; it is made down.
+        return {"name": local.device, "kind": "existing", **mark}
     return None
 
 

@@ -53,7 +53,7 @@ def compile_namespace(view: HostView) -> Item | None:
             {
                 "name": interface,
                 "kind": "existing",
-                "mtu": underlay.mtu,
+                # No MTU: the bridge has its interface's, which requirements_info has compared with the topology.
                 "addresses": _addresses(underlay),
                 "takes_addresses_from": underlay.interface,
                 "resource": f"hosts/{view.host.name}",

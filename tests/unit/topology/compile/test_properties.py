@@ -217,7 +217,8 @@ def test_links_and_bridge_ports_meet(topology: Topology) -> None:
         assert set(made) == set(devices)
         for network, local in view_host(topology, host).local_ports:
             if local.device:
-                assert made[local.device]["mtu"] == network.network.mtu
+                mtu = devices[local.device]["interface"].get("mtu_request") or made[local.device]["mtu"]
+                assert mtu == network.network.mtu
                 assert devices[local.device]["tag"] == network.vlan
                 assert len(local.device) <= 15
 

@@ -1,0 +1,69 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pools of numbers, and the names under which resources hold them."""
+
+from __future__ import annotations
+
+import hashlib
+import typing as t
+
+from .model import Network, Port, Where
+from .problems import Problems
+
+
+def hashed(*parts: str) -> int:
+    """Return 64 bits that depend on the parts alone, on every machine."""
+    return int.from_bytes(hashlib.blake2b("/".join(parts).encode(), digest_size=8).digest(), "big")
+
+
+class Pool:
+    """Numbers of one kind, each held by one resource."""
+
+    def __init__(self, what: str, first: int, last: int, problems: Problems, show: t.Callable[[int], str] = str):
+        self.what = what
+        self.ranges = [(first, last)]
+        self.problems = problems
+        self.show = show
+        self.holders: dict[int, tuple[str, Where]] = {}
+
+    def hold(self, number: int, path: str, where: Where) -> None:
+        """Reserve a pinned or locked number; two holders are a problem."""
+        holder = self.holders.setdefault(number, (path, where))
+        if holder[0] != path:
+            self.problems.add(
+                where,
+                f"{self.what} {self.show(number)} is also held by {holder[0]} ({holder[1].file}:{holder[1].line})",
+                "pin another number, or delete one of the two lines from the lock file and write the lock anew",
+            )
+
+    def choose(self, path: str, where: Where) -> int | None:
+        """Return a free number, by the hash of the path and the next free one after it; None: there is none."""
+        size = sum(last - first + 1 for first, last in self.ranges)
+        if size <= 0:
+            return None
+        start = hashed(self.what, path) % size
+        for step in range(min(size, len(self.holders) + 1)):
+            number = self._at((start + step) % size)
+            if number not in self.holders:
+                self.holders[number] = (path, where)
+                return number
+        return None
+
+    def _at(self, offset: int) -> int:
+        for first, last in self.ranges:
+            if offset <= last - first:
+                return first + offset
+            offset -= last - first + 1
+        raise AssertionError("offset lies outside the pool")
+
+
+def network_path(network: Network) -> str:
+    return f"projects/{network.project}/networks/{network.name}"
+
+
+def port_path(port: Port) -> str:
+    """Return where the lock keeps a port's numbers; a DHCP port's stand with its network."""
+    if port.device_owner == "network:dhcp":
+        return f"projects/{port.project}/networks/{port.network}/dhcp/{port.host}"
+    return f"projects/{port.project}/ports/{port.name}"

@@ -49,6 +49,7 @@ keyed_groups:
 """
 
 import os
+import re
 
 from ansible.errors import AnsibleParserError
 from ansible.inventory.group import to_safe_group_name
@@ -79,6 +80,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
 
     def parse(self, inventory, loader, path, cache=True):
         super().parse(inventory, loader, path, cache)
+        if is_part(path):
+            return  # the file that includes it brings it
         try:
             built = build_all(path)
         except TopologyError as error:
@@ -113,6 +116,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host, strict=strict)
 
 
+def is_part(path):
+    """Tell whether a file is part of another topology file, or its lock file."""
+    if os.path.isdir(path):
+        return False
+    with open(path, "rb") as stream:
+        return re.search(rb"^part_of:", stream.read(HEAD_BYTES), re.MULTILINE) is not None
+
+
 def for_ansible(value):
     """Return what stands below vars and the constructed options, as Ansible's own inventories would give it."""
     if isinstance(value, dict):
@@ -143,10 +154,13 @@ def host_groups(topology, host):
 
 def host_variables(topology, host, path):
     """Return a host's variables: the file's own, and the few that say how the host takes part."""
-    found = for_ansible(host.vars)
-    found["weft_topology"] = path
-    found["weft_host_roles"] = list(host.roles)
-    found["weft_datapath_type"] = host.datapath_type
+    found = {
+        **host.vars,
+        "weft_topology": path,
+        "weft_host_roles": list(host.roles),
+        "weft_datapath_type": host.datapath_type,
+    }
     if host.underlay is not None:
         found["weft_underlay_address"] = str(host.underlay.address)
-    return found
+    # Text that isn't marked as trusted leaves ansible-inventory as {"__ansible_unsafe": text}, and so enters AWX.
+    return for_ansible(found)

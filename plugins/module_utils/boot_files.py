@@ -26,7 +26,34 @@ RUN_DIR = "/run/weft-fabric"
 TRIGGER = RUN_DIR + "/ports"
 BRIDGES_STATE = "/var/lib/weft-fabric/state/ovs_bridges.json"
 
-_MAIN = "import sys\n\nfrom %s.replay import main\n\nsys.exit(main())\n" % PREFIX
+# Text, as it is no part of any module: modules run programs through AnsibleModule, and here is none.
+_MAIN = (
+    """import os
+import subprocess
+import sys
+
+from %(prefix)s import command
+from %(prefix)s.replay import main
+
+
+def run(words, data):
+    done = subprocess.run(
+        words,
+        input=data,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        env=dict(os.environ, **command.ENVIRONMENT),
+        check=False,
+    )
+    return command.Result(done.returncode, done.stdout, done.stderr)
+
+
+command.use(run)
+sys.exit(main())
+"""
+    % {"prefix": PREFIX}
+)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can say
 
 _NOTE = "# Made by the module weft.fabric.boot_replay; changes made here are overwritten.\n"

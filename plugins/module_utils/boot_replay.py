@@ -8,10 +8,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import subprocess
 import tempfile
 
-from ansible_collections.weft.fabric.plugins.module_utils import boot_files
+from ansible_collections.weft.fabric.plugins.module_utils import boot_files, command
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import STATE_DIR, Engine, FabricError, Operation
 
 TIMEOUT = 90  # seconds for one call of systemctl
@@ -50,20 +49,9 @@ class Systemd(object):
 
     def _run(self, *arguments):
         try:
-            done = subprocess.run(
-                ["systemctl", *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                universal_newlines=True,
-                env=dict(os.environ, LC_ALL="C", SYSTEMD_PAGER=""),
-                timeout=TIMEOUT,
-                check=False,
-            )
+            done = command.run(["systemctl", *arguments])
         except FileNotFoundError as error:
             raise FabricError("boot_replay: there is no systemctl: this host does not run systemd") from error
-        except subprocess.TimeoutExpired as error:
-            raise FabricError("boot_replay: systemctl %s took over %d s" % (arguments[0], TIMEOUT)) from error
         if done.returncode != 0:
             raise FabricError(
                 "boot_replay: systemctl %s failed: %s" % (" ".join(arguments), done.stderr.strip() or done.returncode)

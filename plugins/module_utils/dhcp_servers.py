@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 import typing as t
 
 from ansible_collections.weft.fabric.plugins.module_utils import (
+    command,
     dhcp_current,
     dhcp_files,
     dhcp_plan,
@@ -149,7 +149,7 @@ class DhcpServersEngine(Engine):
 
     def _seed(self, server: dhcp_current.Server) -> None:
         path = self._path(server.name, dhcp_current.LEASES)
-        leases, duid = dhcp_release.parse_leases(read_file(path) or "")
+        leases, duid = dhcp_release.parse_leases(self._lease_text(server.name))
         before, now = self._told(server.name), dhcp_files.owners(server.hosts)
         if server.leases:
             leases = dhcp_files.seed(leases, before, server.hosts)
@@ -161,65 +161,72 @@ class DhcpServersEngine(Engine):
             _write(path, text)
 
     def _reload(self, names: t.Sequence[str]) -> None:
-        obsolete = {name: self._obsolete(self.desired[name]) for name in names}
+        texts = self._read_leases([name for name in names if self._may_be_stale(self.desired[name])])
         self.systemd.reload([unit_name(name) for name in names])
+        held, duids = {}, {}
+        for name, text in texts.items():
+            leases, duids[name] = dhcp_release.parse_leases(text)
+            obsolete = dhcp_files.stale(leases, self._told(name), dhcp_files.owners(self.desired[name].hosts))
+            if obsolete:
+                held[name] = obsolete
+        self._release(held, duids)
         for name in names:
-            self._release(self.desired[name], obsolete[name])
             self._stamp(self.desired[name])
 
-    def _obsolete(self, server: dhcp_current.Server) -> t.List[dhcp_release.Lease]:
-        """Return the leases that keep an address from its new owner."""
+    def _may_be_stale(self, server: dhcp_current.Server) -> bool:
+        """Whether a lease can be in the way: an address has another owner than before, or who knows."""
         before, now = self._told(server.name), dhcp_files.owners(server.hosts)
-        gone = {address: owner for address, owner in before.items() if now.get(address) != owner}
-        if before and not gone:
-            return []
-        leases = dhcp_release.parse_leases(self._read_leases(server.name))[0]
-        return dhcp_files.stale(leases, before, now)
+        return not before or any(now.get(address) != owner for address, owner in before.items())
 
-    def _release(self, server: dhcp_current.Server, leases: t.List[dhcp_release.Lease]) -> None:
-        """Give leases back."""
-        if not leases:
-            return
-        duid = dhcp_release.parse_leases(self._read_leases(server.name))[1]
-        with netns.entered(server.namespace):
-            own = _own_addresses(server.interface)
-            for _attempt in range(_RELEASE_ATTEMPTS):
-                for lease in leases:
-                    dhcp_release.release(server.interface, own, duid, lease)
-                # A released IPv6 lease stays in the file until another one changes, but the server has confirmed it.
-                leases = self._still_there(server, [lease for lease in leases if lease.version == 4])
-                if not leases:
-                    return
+    def _release(self, held: t.Dict[str, t.List[dhcp_release.Lease]], duids: t.Mapping[str, t.Optional[str]]) -> None:
+        """Give back the leases that keep an address from its new owner, by server."""
+        for _attempt in range(_RELEASE_ATTEMPTS):
+            for name, leases in held.items():
+                server = self.desired[name]
+                with netns.entered(server.namespace):
+                    own = _own_addresses(server.interface)
+                    for lease in leases:
+                        dhcp_release.release(server.interface, own, duids[name], lease)
+            # A released IPv6 lease stays in the file until another one changes, but the server has confirmed it.
+            held = {name: [lease for lease in leases if lease.version == 4] for name, leases in held.items()}
+            held = self._still_held(held)
+            if not held:
+                return
+        name, leases = next(iter(held.items()))
         raise FabricError(
             "DHCP server %s does not let go of the lease of %s for %s: restart %s"
-            % (server.name, leases[0].address, leases[0].key, unit_name(server.name))
+            % (name, leases[0].address, leases[0].key, unit_name(name))
         )
 
-    def _still_there(
-        self, server: dhcp_current.Server, leases: t.List[dhcp_release.Lease]
-    ) -> t.List[dhcp_release.Lease]:
+    def _still_held(self, held: t.Dict[str, t.List[dhcp_release.Lease]]) -> t.Dict[str, t.List[dhcp_release.Lease]]:
         """Return which of the leases dnsmasq has not dropped after a while."""
-        held = {(lease.key, lease.address) for lease in leases}
+        held = {name: leases for name, leases in held.items() if leases}
         deadline = time.monotonic() + _RELEASE_LIMIT
         while held and time.monotonic() < deadline:
-            text = self._read_leases(server.name)
-            held &= {(lease.key, lease.address) for lease in dhcp_release.parse_leases(text)[0]}
-        return [lease for lease in leases if (lease.key, lease.address) in held]
+            left = {}
+            for name, text in self._read_leases(list(held)).items():
+                present = {(lease.key, lease.address) for lease in dhcp_release.parse_leases(text)[0]}
+                left[name] = [lease for lease in held[name] if (lease.key, lease.address) in present]
+            held = {name: leases for name, leases in left.items() if leases}
+        return held
 
-    def _read_leases(self, name: str) -> str:
-        """Return the lease file of a running server.
+    def _read_leases(self, names: t.Sequence[str]) -> t.Dict[str, str]:
+        """Return the lease files of running servers.
 
         dnsmasq empties the file and writes it again, when a lease changes and when it is told to read its files.
         What is the same twice is whole.
         """
-        path = self._path(name, dhcp_current.LEASES)
-        text = read_file(path) or ""
-        while True:
+        found: t.Dict[str, str] = {}
+        unsettled = {name: self._lease_text(name) for name in names}
+        while unsettled:
             time.sleep(_SETTLED)
-            again = read_file(path) or ""
-            if again == text:
-                return text
-            text = again
+            again = {name: self._lease_text(name) for name in unsettled}
+            found.update({name: text for name, text in again.items() if text == unsettled[name]})
+            unsettled = {name: text for name, text in again.items() if name not in found}
+        return found
+
+    def _lease_text(self, name: str) -> str:
+        return read_file(self._path(name, dhcp_current.LEASES)) or ""
 
     def _remove(self, names: t.Sequence[str], unit_file: bool) -> None:
         self.systemd.stop([unit_name(name) for name in names])
@@ -243,14 +250,12 @@ def _own_addresses(interface: str) -> t.List[str]:
 def _test(server: dhcp_current.Server) -> None:
     """Let dnsmasq read a configuration before it replaces one that works."""
     with tempfile.TemporaryDirectory(prefix="weft-dhcp-") as directory:
-        command = [dhcp_unit.program(), "--test"]
+        words = [dhcp_unit.program(), "--test"]
         for file in dhcp_current.CONFIG_FILES:
             path = os.path.join(directory, file)
             _write(path, server.files[file])
-            command.append("--conf-file=" + path)
-        done = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, check=False
-        )
+            words.append("--conf-file=" + path)
+        done = command.run(words)
     if done.returncode != 0:
         reason = " ".join(done.stderr.replace(directory + os.sep, "").split())
         raise FabricError(

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import subprocess
 
+from ansible_collections.weft.fabric.plugins.module_utils import command
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
 
 # Routes, rules and neighbours have no alias to bear a mark; the protocol number does it ("w").
@@ -153,18 +153,9 @@ def _explain(stderr, lines, netns):
 def _call(options, lines, netns, family):
     # A batch cannot say -6 in a line, and rules without it are those of IPv4.
     family_option = ["-family", "inet6" if family == 6 else "inet"] if family else []
-    command = ["ip"] + options + family_option + (["-netns", netns] if netns else []) + ["-batch", "-"]
+    words = ["ip"] + options + family_option + (["-netns", netns] if netns else []) + ["-batch", "-"]
     try:
-        return subprocess.run(
-            command,
-            input="".join(line + "\n" for line in lines),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            universal_newlines=True,
-            check=False,
-            # Without this a module with many open files spends its time closing them; all of ours are close-on-exec.
-            close_fds=False,
-        )
+        return command.run(words, "".join(line + "\n" for line in lines))
     except FileNotFoundError as error:
         raise FabricError(
             "the program ip is missing on this host: install iproute2 (Debian) or iproute (Fedora)"

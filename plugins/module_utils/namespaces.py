@@ -79,9 +79,14 @@ class NamespacesEngine(Engine):
             if step.phase in (CREATE, KERNEL, SETTINGS):
                 by_namespace.setdefault(step.namespace, []).append(step)
         own = by_namespace.pop(None)
-        iproute.change(_lines(own, CREATE) + _lines(own, SETTINGS))
-        iproute.change(_lines(own, SETTINGS, "ip6"), family=6)
+        first = _lines(own, CREATE)
+        if first and any(step.phase == KERNEL for step in own):
+            # As inside: no frame is to come in before the host's stack is kept off a device.
+            iproute.change(first)
+            first = []
         _set_in_kernel(None, own)
+        iproute.change(first + _lines(own, SETTINGS))
+        iproute.change(_lines(own, SETTINGS, "ip6"), family=6)
         for name, part in by_namespace.items():
             # Inside, sysctls and offloads come before the links are up: no frame is to be sent without them.
             kernel = [step for step in part if step.phase == KERNEL]

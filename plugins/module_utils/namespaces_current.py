@@ -34,6 +34,7 @@ class State(object):
         self.rules: t.List[rtnetlink.Rule] = []
         self.sysctls: t.Dict[str, t.Optional[str]] = {}
         self.tx_checksum: t.Dict[str, t.Optional[bool]] = {}
+        self.stack: t.Dict[str, bool] = {}  # device: whether the host's stack is on it as wanted
         self.intended: t.FrozenSet[str] = frozenset()
 
     def marked(self, link: rtnetlink.Link) -> bool:
@@ -115,6 +116,8 @@ def _read_state(state: State, wanted: t.Optional[Namespace], everything: bool) -
         return
     for path in wanted.sysctls:
         state.sysctls[path] = netns.read_sysctl(path)
+    for device, sysctls in wanted.stack.items():
+        state.stack[device] = all(netns.has_sysctl(path, value) for path, value in sysctls.items())
     for link in wanted.links.values():
         if link.tx_checksum is not None and link.name in state.links:
             state.tx_checksum[link.name] = netns.read_tx_checksum(link.name)

@@ -40,6 +40,26 @@ class Link(t.NamedTuple):
     up: bool
     mark: str
     takes_addresses_from: t.Optional[str]
+    host_stack: t.Optional[bool]
+
+    @property
+    def host_end(self) -> str:
+        """The device of the link that is in the host's own namespace."""
+        return self.peer or self.name
+
+    def stack_sysctls(self) -> t.Dict[str, str]:
+        """Return what lets the host's own network stack listen on the host's end, or not: path and value.
+
+        disable_ipv6 keeps it from taking router advertisements, arp_ignore 8 from answering for any address of the
+        host, a strict rp_filter drops whatever comes in all the same, as no route leads back there.
+        """
+        if self.host_stack is None:
+            return {}
+        values = {"ipv6/conf/%s/disable_ipv6": "1", "ipv4/conf/%s/arp_ignore": "8", "ipv4/conf/%s/rp_filter": "1"}
+        return {
+            "/proc/sys/net/" + path % self.host_end: netns.DEFAULT if self.host_stack else value
+            for path, value in values.items()
+        }
 
     @property
     def ours(self) -> bool:
@@ -94,12 +114,13 @@ class Namespace(t.NamedTuple):
     rules: t.Optional[t.Dict[Rule, Rule]]
     absent: t.Tuple[t.Any, ...]  # routes, neighbours and rules that must not be there
     sysctls: t.Dict[str, str]  # path of the file: value
+    stack: t.Dict[str, t.Dict[str, str]]  # the host's own: device: what keeps the host's stack off it, or lets it on
 
 
 MARK = "weft.fabric"
 
 # What a purge without a word about the host's own namespace wants of it.
-NOTHING = Namespace(None, True, {}, None, None, None, (), {})
+NOTHING = Namespace(None, True, {}, None, None, None, (), {}, {})
 
 
 def parse(params: t.Mapping[str, t.Any]) -> t.Dict[t.Optional[str], Namespace]:
@@ -114,7 +135,19 @@ def parse(params: t.Mapping[str, t.Any]) -> t.Dict[t.Optional[str], Namespace]:
             raise FabricError("%s is listed twice: put all of it into one item" % where)
         found[name] = _namespace(name, item, where)
     _check_peers(found)
+    _note_stack(found)
     return found
+
+
+def _note_stack(found: t.Dict[t.Optional[str], Namespace]) -> None:
+    """Collect host_stack of all links where it takes effect, in the host's own namespace."""
+    stack = {}
+    for namespace in found.values():
+        for link in namespace.links.values():
+            if link.present and link.host_stack is not None and (link.peer or namespace.name is None):
+                stack[link.host_end] = link.stack_sysctls()
+    if stack:
+        found[None] = found.get(None, NOTHING)._replace(stack=stack)
 
 
 def _namespace(name: t.Optional[str], item: t.Mapping[str, t.Any], where: str) -> Namespace:
@@ -135,6 +168,7 @@ def _namespace(name: t.Optional[str], item: t.Mapping[str, t.Any], where: str) -
         rules=None if rules is None else _unique(rules, lambda rule: rule, where),
         absent=tuple(absent),
         sysctls=dict(_sysctl(key, value, where) for key, value in (item.get("sysctls") or {}).items()),
+        stack={},
     )
 
 
@@ -193,6 +227,7 @@ def _link(namespace: t.Optional[str], item: t.Mapping[str, t.Any], where: str) -
         up=item.get("up") is not False,
         mark=(MARK + " " + resource).rstrip(),
         takes_addresses_from=None if source is None else iproute.interface(source, where + ", takes_addresses_from"),
+        host_stack=item.get("host_stack"),
     )
 
 

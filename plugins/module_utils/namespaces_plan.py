@@ -76,6 +76,12 @@ class Plan(object):
                 name = path[len("/proc/sys/") :].replace("/", ".")
                 step = Step(KERNEL, namespace.name, "sysctl", path, value)
                 self.change("sysctl " + name, namespace.name, state.sysctls.get(path), value, [step])
+        for device, sysctls in namespace.stack.items():
+            # What is still to be made is made this way.
+            if device in state.links and not state.stack[device]:
+                steps = [Step(KERNEL, None, "sysctl", path, value) for path, value in sysctls.items()]
+                line = "the host's stack on %s: " % device
+                self.add("set %sas wanted" % line, steps, line + "not as wanted", line + "as wanted")
         namespaces_routing.plan(self, namespace, state)
 
     def _own_namespace(self, name: str, state: State) -> None:
@@ -275,15 +281,18 @@ def _creation(link: Link) -> t.List[Step]:
         inner = name + mac + mtu + (" netns " + where if where else "")
         steps = [
             Step(CREATE, None, "ip", "link add dev %s type veth peer name %s%s" % (inner, link.peer, mtu)),
-            Step(CREATE, None, "ip", "link set dev %s alias %s%s" % (link.peer, alias, up)),
+            # No link-local address: every route that comes or goes makes Open vSwitch look up all its tunnels anew.
+            Step(CREATE, None, "ip", "link set dev %s addrgenmode none alias %s" % (link.peer, alias)),
+            Step(SETTINGS, None, "ip", "link set dev %s%s" % (link.peer, up or " down")),
             Step(SETTINGS, where, "ip", "link set dev %s alias %s" % (name, alias)),
         ]
     else:
         user = " user %d" % link.owner if link.owner is not None else ""
         steps = [
             Step(CREATE, where, "ip", "tuntap add dev %s mode tap%s" % (name, user)),
-            Step(CREATE, where, "ip", "link set dev %s alias %s%s%s" % (name, alias, mac, mtu)),
+            Step(CREATE, where, "ip", "link set dev %s addrgenmode none alias %s%s%s" % (name, alias, mac, mtu)),
         ]
+    steps += [Step(KERNEL, None, "sysctl", path, value) for path, value in link.stack_sysctls().items()]
     if link.tx_checksum is not None:
         steps.append(Step(KERNEL, where, "tx_checksum", name, "1" if link.tx_checksum else ""))
     steps += [namespaces_routing.address_step("add", link, text) for text in link.addresses or ()]

@@ -83,6 +83,10 @@ def _setns(descriptor, name):
         raise FabricError("cannot enter network namespace %s: %s%s" % (name, os.strerror(number), hint))
 
 
+# In place of a value: whatever new devices get on this host.
+DEFAULT = "default"
+
+
 def sysctl_path(name, where):
     """Return the file of a sysctl. Only net.* is per namespace; a slash as separator allows dots in device names."""
     if not isinstance(name, str) or not _SYSCTL.match(name) or ".." in name:
@@ -99,8 +103,21 @@ def read_sysctl(path):
         return None
 
 
+def has_sysctl(path, value):
+    """Tell whether a device's sysctl has a value, which may be DEFAULT."""
+    return read_sysctl(path) == (read_sysctl(_default_path(path)) if value == DEFAULT else value)
+
+
+def _default_path(path):
+    """Return where the value stands that new devices get: /proc/sys/net/ipv4/conf/DEVICE/NAME of default."""
+    parts = path.split("/")
+    return "/".join(parts[:6] + ["default"] + parts[7:])
+
+
 def write_sysctl(path, value):
     """Set a sysctl of the namespace we are in."""
+    if value == DEFAULT:
+        value = read_sysctl(_default_path(path))
     try:
         with open(path, "w", encoding="ascii") as stream:
             stream.write(value + "\n")

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 
+from ansible_collections.weft.fabric.plugins.module_utils import command
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
 
 VERSION = "OpenFlow14"  # the oldest with bundles
@@ -20,6 +21,9 @@ _PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
 _LINE_NUMBER = re.compile(r"^ovs-ofctl: [^\n]*?:(\d+): (.*)$", re.MULTILINE)
 _SWITCH_ERROR = re.compile(r"^Error (\w+) for: [^\n]*?: (?:ADD|MOD|DEL)\w* ?([^\n]*)$", re.MULTILINE)
 _UNUSABLE = "none of the usable flow formats"
+
+# ovs-ofctl ends itself by an alarm (signal 14) when its time is up.
+_TIMED_OUT = (-14, 128 + 14)
 
 
 class FlowRefused(FabricError):
@@ -68,22 +72,12 @@ class OfctlClient(object):
         program = shutil.which("ovs-ofctl", path=os.environ.get("PATH", "") + ":" + _PATH)
         if program is None:
             raise FabricError("%s: ovs-ofctl is not installed. Install Open vSwitch on this host." % subject)
-        try:
-            done = subprocess.run(
-                [program, "-O", VERSION, "--no-names", *arguments],
-                input=None if lines is None else _text(lines),
-                stdin=subprocess.DEVNULL if lines is None else None,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                universal_newlines=True,
-                env=dict(os.environ, LC_ALL="C"),
-                timeout=self.timeout,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
+        words = [program, "-O", VERSION, "--no-names", "--timeout=%d" % math.ceil(self.timeout), *arguments]
+        done = command.run(words, "" if lines is None else _text(lines))
+        if done.returncode in _TIMED_OUT:
             raise FabricError(
                 "%s: ovs-ofctl got no answer within %g s. Is ovs-vswitchd running?" % (subject, self.timeout)
-            ) from error
+            )
         if done.returncode == 0 or (differs and done.returncode == 2):
             return done.stdout
         raise _explain(subject, done.stderr)

@@ -17,6 +17,8 @@ import os
 import tempfile
 import time
 
+from ansible_collections.weft.fabric.plugins.module_utils import command
+
 STATE_DIR = "/var/lib/weft-fabric/state"
 
 # One writer at a time on a host: a killed playbook leaves its module running there, and two
@@ -188,6 +190,7 @@ def host_lock(path=LOCK_FILE, seconds=LOCK_SECONDS):
 def run_module(module, engine_class):
     """Run an engine as an Ansible module: the one place where errors become fail_json."""
     params = {key: value for key, value in module.params.items() if key != "save"}
+    command.use(command.module_runner(module))
     try:
         if module.check_mode:
             result = reconcile(engine_class(params), check_mode=True)
@@ -204,6 +207,17 @@ def run_module(module, engine_class):
         if not module._diff:
             result.pop("diff", None)
         module.exit_json(invocation=_invocation(module), **result)
+
+
+def run_info(module, read):
+    """Run a module that only reads: read() returns its return values."""
+    command.use(command.module_runner(module))
+    try:
+        found = read()
+    except (FabricError, OSError) as error:
+        module.fail_json(msg=str(error))
+    else:
+        module.exit_json(changed=False, **found)
 
 
 def _invocation(module):

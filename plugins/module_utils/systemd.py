@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
+import re
 import typing as t
 
+from ansible_collections.weft.fabric.plugins.module_utils import command
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
 
 
@@ -38,7 +39,10 @@ class Systemd(object):
         if names:
             # A unit that failed too often refuses to start until that is forgiven.
             self._call(["reset-failed"] + list(names), may_fail=True)
-            self._call(["start"] + list(names))
+            try:
+                self._call(["start"] + list(names))
+            except FabricError as error:
+                raise FabricError("%s %s" % (error, self._last_words(names))) from error
 
     def stop(self, names: t.Sequence[str]) -> None:
         """Stop units, and forget those that had failed."""
@@ -55,19 +59,24 @@ class Systemd(object):
         """Let process 1 read the unit files again."""
         self._call(["daemon-reload"])
 
+    def _last_words(self, names: t.Sequence[str]) -> str:
+        """Return what the first unit that failed said: systemctl only tells where to look."""
+        for name in names:
+            if not self.units(name).get(name, Unit(False, 0)).active:
+                done = command.run(["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=20", "--unit=" + name])
+                lines = done.stdout.splitlines()
+                # What a program writes to its standard error begins with its name.
+                own = [line for line in lines if re.match(r"[a-z]+: ", line)]
+                return "%s: %s" % (name, own[-1] if own else "; ".join(lines[-3:]))
+        return ""
+
     def _call(self, arguments: t.List[str], may_fail: bool = False) -> str:
         if not os.path.isdir("/run/systemd/system"):
             raise FabricError(
                 "process 1 of this host is not systemd, which keeps the daemons of the fabric running:"
                 " take this host out of the topology, or boot it with systemd"
             )
-        done = subprocess.run(
-            ["systemctl", "--no-pager"] + arguments,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            universal_newlines=True,
-            check=False,
-        )
+        done = command.run(["systemctl", "--no-pager"] + arguments)
         if done.returncode != 0 and not may_fail:
             raise FabricError("systemctl %s failed: %s" % (arguments[0], " ".join(done.stderr.split())))
         return done.stdout

@@ -50,7 +50,7 @@ servers:
       options: []
       names: []
 leases:
-  description: The leases each server holds, by its name. O(ignore:expires) is in seconds since 1970; 0 is without end.
+  description: The leases each server holds, by its name. C(expires) is in seconds since 1970; 0 is without end.
   type: dict
   returned: success
   sample:
@@ -67,17 +67,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.weft.fabric.plugins.module_utils.dhcp_info import describe
 from ansible_collections.weft.fabric.plugins.module_utils.dhcp_servers import DIRECTORY
-from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
+from ansible_collections.weft.fabric.plugins.module_utils.reconcile import run_info
 from ansible_collections.weft.fabric.plugins.module_utils.systemd import Systemd
 
 
 def main():
     module = AnsibleModule(argument_spec=dict(names=dict(type="list", elements="str")), supports_check_mode=True)
-    try:
-        found = describe(module.params["names"], DIRECTORY, Systemd())
-    except (FabricError, OSError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=False, **found)
+    run_info(module, lambda: describe(module.params["names"], DIRECTORY, Systemd()))
 
 
 if __name__ == "__main__":

@@ -91,6 +91,13 @@ options:
               - Whether the device may leave checksums to the next one. With the userspace datapath of Open vSwitch this
                 must be V(false) inside the namespace, or TCP and UDP hang while ping works.
             type: bool
+          host_stack:
+            description:
+              - Whether the host's own network stack may listen on the end of the link that is in the host's own namespace.
+              - With the userspace datapath of Open vSwitch the kernel goes on listening on every device that is plugged in.
+                V(false) keeps a tenant from talking to the host there, and the host from taking router advertisements.
+                V(true) gives the device the settings that new devices get.
+            type: bool
           owner:
             description: User (name or number) that may open a V(tap).
             type: str
@@ -275,6 +282,7 @@ LINK = dict(
     mtu=dict(type="int"),
     addresses=dict(type="list", elements="str"),
     tx_checksum=dict(type="bool"),
+    host_stack=dict(type="bool"),
     owner=dict(type="str"),
     up=dict(type="bool", default=True),
     resource=dict(type="str"),

@@ -67,7 +67,7 @@ namespaces:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.weft.fabric.plugins.module_utils.namespaces_info import describe
-from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
+from ansible_collections.weft.fabric.plugins.module_utils.reconcile import run_info
 
 
 def main():
@@ -78,11 +78,7 @@ def main():
         ),
         supports_check_mode=True,
     )
-    try:
-        found = describe(module.params["names"], module.params["all"])
-    except (FabricError, OSError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=False, namespaces=found)
+    run_info(module, lambda: {"namespaces": describe(module.params["names"], module.params["all"])})
 
 
 if __name__ == "__main__":

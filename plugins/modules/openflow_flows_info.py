@@ -65,7 +65,7 @@ from ansible_collections.weft.fabric.plugins.module_utils.ofctl import OfctlClie
 from ansible_collections.weft.fabric.plugins.module_utils.openflow_flows import flow_items
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_snapshot import read_snapshot
 from ansible_collections.weft.fabric.plugins.module_utils.ovsdb import DEFAULT_SOCKET, OvsdbClient
-from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
+from ansible_collections.weft.fabric.plugins.module_utils.reconcile import run_info
 
 
 def main():
@@ -79,14 +79,14 @@ def main():
         supports_check_mode=True,
     )
     params = module.params
-    try:
+
+    def read():
         with OvsdbClient(params["socket"]) as client:
             snapshot = read_snapshot(client)
-        bridges = flow_items(snapshot, OfctlClient(params["rundir"]), params["names"], everything=params["all"])
-    except FabricError as error:
-        module.fail_json(msg=str(error))
-    else:
-        module.exit_json(changed=False, bridges=bridges)
+        ofctl = OfctlClient(params["rundir"])
+        return {"bridges": flow_items(snapshot, ofctl, params["names"], everything=params["all"])}
+
+    run_info(module, read)
 
 
 if __name__ == "__main__":

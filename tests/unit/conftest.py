@@ -1,8 +1,9 @@
 # Copyright (c) 2026 weft.fabric contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hypothesis in a gate: no deadlines on a busy machine, and the same examples each time.
+"""What all unit tests share: how programs are run, and how Hypothesis searches.
 
+In a gate Hypothesis has no deadlines, as the machine may be busy, and takes the same examples each time;
 HYPOTHESIS_PROFILE=explore looks for new ones, at length.
 """
 
@@ -14,8 +15,13 @@ import tempfile
 from hypothesis import settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
+from ansible_collections.weft.fabric.plugins.module_utils import command
+from ansible_collections.weft.fabric.tests.unit import runner
+
 _DATABASE = DirectoryBasedExampleDatabase(os.path.join(tempfile.gettempdir(), "weft-fabric-hypothesis"))
 
 settings.register_profile("check", deadline=None, derandomize=True, print_blob=True, database=None)
 settings.register_profile("explore", deadline=None, max_examples=2000, print_blob=True, database=_DATABASE)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "check"))
+
+command.use(runner.run)

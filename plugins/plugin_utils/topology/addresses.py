@@ -108,15 +108,12 @@ def default_fixed_ips(network: Network, locked: t.Collection[str]) -> list[Fixed
     One IPv4 subnet, one IPv6 subnet with addresses from DHCPv6, and every IPv6 subnet whose addresses follow
     from the MAC. A subnet where the port has an address stays: one that is added beside it changes nothing.
     """
-    found: list[FixedIp] = []
-    chosen: set[int] = set()
+    chosen: dict[int, str] = {}
     for subnet in sorted(network.subnets.values(), key=lambda subnet: subnet.name not in locked):
-        if is_auto(subnet):
-            found.append(FixedIp(subnet.name))
-        elif subnet.ip_version not in chosen:
-            chosen.add(subnet.ip_version)
-            found.append(FixedIp(subnet.name))
-    return found
+        if not is_auto(subnet):
+            chosen.setdefault(subnet.ip_version, subnet.name)
+    # In the file's order, whatever the lock says: the order of addresses shows in what hosts get.
+    return [FixedIp(s.name) for s in network.subnets.values() if is_auto(s) or chosen[s.ip_version] == s.name]
 
 
 def subnet_pool(network: Network, subnet: Subnet, problems: Problems) -> Pool:

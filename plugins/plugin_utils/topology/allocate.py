@@ -23,6 +23,7 @@ SEGMENTATION_RANGE = (4096, 2**24 - 1)
 
 # Neutron's base MAC: the first three bytes of every MAC we choose.
 MAC_PREFIX = 0xFA163E << 24
+MAC_COUNT = 2**24 - 1
 
 # Bytes of inner Ethernet header and encapsulation, without the outer IP header. Neutron's figures.
 OVERHEAD = {"vxlan": 30, "geneve": 30, "gre": 22}
@@ -130,7 +131,11 @@ def _allocate_vlans_by_host(topology: Topology, lock: Lock, problems: Problems, 
                 continue
             number = pool.choose(path, network.where)
             if number is None:
-                problems.add(network.where, f"host {host} has more than 4094 networks", "move ports to other hosts")
+                problems.add(
+                    network.where,
+                    f"host {host} has more than {LOCAL_VLAN_RANGE[1]} networks",
+                    "move ports to other hosts",
+                )
             else:
                 topology.local_vlan_overrides[host, network.key] = number
                 _note(written, path, "local_vlan", number)
@@ -149,7 +154,7 @@ def _mac_number(value: t.Any) -> int | None:
 
 
 def _allocate_macs(ports: list[Port], lock: Lock, problems: Problems, written: dict[str, Entry]) -> None:
-    pool = Pool("MAC address", MAC_PREFIX + 1, MAC_PREFIX + 0xFFFFFF, problems, mac_text)
+    pool = Pool("MAC address", MAC_PREFIX + 1, MAC_PREFIX + MAC_COUNT, problems, mac_text)
     waiting = []
     for port in ports:
         path = port_path(port)

@@ -45,7 +45,10 @@ class Lock:
 
     def dump(self) -> str:
         """Return the file's text: the same entries give the same text, byte by byte."""
-        lines = [HEADER, f"version: {VERSION}\n", "allocated:\n" if self.entries else "allocated: {}\n"]
+        root = os.path.basename(self.file).replace(".lock.", ".")
+        # Where a directory is the inventory, Ansible tries each file in it: these lines tell the plugin to pass.
+        plugin = f"plugin: weft.fabric.topology\npart_of: {root}\n"
+        lines = [HEADER, plugin, f"version: {VERSION}\n", "allocated:\n" if self.entries else "allocated: {}\n"]
         for path in sorted(self.entries):
             values = ", ".join(f"{key}: {_scalar(value)}" for key, value in sorted(self.entries[path].items()))
             lines.append(f"  {path}: {{{values}}}\n")

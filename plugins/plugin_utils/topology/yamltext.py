@@ -24,6 +24,7 @@ _REMEDIES = (
     ("could not find expected ':'", "a key without a colon", "write 'key: value', or mend the indentation"),
     ("found undefined alias", "an alias without an anchor", "define the anchor (&name) above its first use"),
     ("did not find expected ',' or", "a list or mapping in brackets is not closed", "add the comma or closing bracket"),
+    ("did not find expected node content", "a value is missing", "add it, or close the bracket above"),
     ("unexpected end of stream", "a quoted text is not closed", "add the closing quote"),
     ("did not find expected key", "the indentation fits nothing above", "mend the indentation or the brackets"),
     ("did not find expected '-'", "the indentation fits no list item above", "mend the indentation"),

@@ -47,7 +47,7 @@ def _server(network: NetworkView, local: LocalPort, template: str | None) -> Ite
         "name": network.network.id,
         "namespace": names.dhcp_namespace(network.network.id),
         "interface": interface,
-        "config": render(TEMPLATE, template, **_variables(network, interface, subnets)),
+        "config": render(TEMPLATE, template, **_variables(network, local, interface, subnets)),
         "hosts": [host for port in _clients(network) if (host := _host(port, subnets))],
         "options": dhcp_options.options(network, _clients(network)),
         "names": [entry for port in _clients(network) for entry in _names(network, port)],
@@ -59,11 +59,12 @@ def _clients(network: NetworkView) -> list[Port]:
     return [port for port in network.ports if port.device_owner != DHCP_OWNER]
 
 
-def _variables(network: NetworkView, interface: str, subnets: list[Subnet]) -> Item:
+def _variables(network: NetworkView, local: LocalPort, interface: str, subnets: list[Subnet]) -> Item:
     """Return what the template may use. Nothing here may depend on the ports: that would restart the server."""
     return {
         "network": f"{network.network.project}/{network.network.name}",
         "interface": interface,
+        "addresses": [str(address) for address in local.port.addresses if address.version == 4],
         "domain": dhcp_options.domain(network),
         "mtu": network.network.mtu,
         "ranges": [_range(subnet) for subnet in subnets],

@@ -63,7 +63,8 @@ def _link(view: HostView, network: NetworkView, local: LocalPort) -> Item | None
     if binding.kind == "tap":
         owner = {"owner": binding.owner} if binding.owner else {}
         # No MAC: the port's belongs to the machine behind the tap, and the host's end must not have the same.
-        return {"name": local.device, "kind": "tap", "mtu": network.network.mtu, **owner, **mark}
+        tap = {"name": local.device, "kind": "tap", "mtu": network.network.mtu, **owner, **mark}
+        return {**tap, **underlay.plugged(view)}
     if binding.kind == "internal":
         # Open vSwitch makes the device, with its MAC and MTU; it is made down.
         return {"name": local.device, "kind": "existing", **mark}
@@ -82,7 +83,7 @@ def _veth(view: HostView, network: NetworkView, local: LocalPort) -> Item:
         # Open vSwitch's userspace datapath forwards frames as they are; nobody would fill in the checksums
         # that a kernel leaves to the hardware, and TCP and UDP would fail while ping works.
         link["tx_checksum"] = False
-    return link
+    return {**link, **underlay.plugged(view)}
 
 
 def _addresses(network: NetworkView, local: LocalPort) -> list[str]:

@@ -18,11 +18,33 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import 
 
 def compile_release(view: HostView) -> dict[str, list[Item]]:
     """Return what gives the interface its addresses back, once the underlay bridge is gone: arguments of namespaces."""
-    underlay = _moved(view)
-    if underlay is None:
-        return {"namespaces": []}
-    link = {"name": underlay.interface, "kind": "existing", "addresses": _addresses(underlay)}
-    return {"namespaces": [{"links": [link]}]}
+    links: list[Item] = []
+    moved = _moved(view)
+    if moved is not None:
+        links.append({"name": moved.interface, "kind": "existing", "addresses": _addresses(moved), "host_stack": True})
+    links += _provider_links(view, in_use=frozenset())
+    return {"namespaces": [{"links": links}] if links else []}
+
+
+def plugged(view: HostView) -> dict[str, bool]:
+    """Return what a link that is plugged into a bridge needs.
+
+    The userspace datapath reads a copy of what comes in: the kernel goes on listening, would answer tenants for the
+    host's addresses and take router advertisements from them.
+    """
+    return {"host_stack": False} if view.host.datapath_type == "netdev" else {}
+
+
+def _provider_links(view: HostView, in_use: frozenset[str]) -> list[Item]:
+    """Return the interfaces that lead to physical networks, those in use shut off from the host's own stack."""
+    if view.host.datapath_type != "netdev":
+        return []
+    attachments = view.host.physical_networks.values()
+    return [
+        {"name": attachment.interface, "kind": "existing", "host_stack": attachment.bridge not in in_use}
+        for attachment in attachments
+        if attachment.interface is not None
+    ]
 
 
 def compile_bridges(view: HostView) -> list[Item]:
@@ -42,25 +64,27 @@ def compile_namespace(view: HostView) -> Item | None:
     Only the tunnel end point moves, in one step; takes_addresses_from refuses to go on when the interface has any other
     address or the default route, so that a host is not cut off from who manages it.
     """
-    underlay = view.host.underlay
-    if underlay is None:
-        return None
-    interface = underlay.interface
     links: list[Item] = []
-    if _moved(view) is not None:
-        interface = _bridge_name(underlay)
-        links.append(
+    underlay = view.host.underlay
+    interface = underlay.interface if underlay is not None else None
+    moved = _moved(view)
+    if moved is not None:
+        interface = _bridge_name(moved)
+        links = [
             {
                 "name": interface,
                 "kind": "existing",
                 # No MTU: the bridge has its interface's, which requirements_info has compared with the topology.
-                "addresses": _addresses(underlay),
-                "takes_addresses_from": underlay.interface,
+                "addresses": _addresses(moved),
+                "takes_addresses_from": moved.interface,
                 "resource": f"hosts/{view.host.name}",
-            }
-        )
+            },
+            {"name": moved.interface, "kind": "existing", **plugged(view)},
+        ]
+    links += _provider_links(view, frozenset(view.providers))
     device = {"dev": interface} if interface else {}
-    routes = [{"to": str(to), "via": str(via), **device} for to, via in underlay.routes]
+    given = underlay.routes if underlay is not None else ()
+    routes = [{"to": str(to), "via": str(via), **device} for to, via in given]
     return {"links": links, "routes": routes} if links or routes else None
 
 

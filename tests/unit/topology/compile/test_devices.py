@@ -95,7 +95,8 @@ def test_the_underlay_address_moves_to_its_bridge_with_the_userspace_datapath_on
             assert state == {"ovs_bridges": {"bridges": []}, "namespaces": {"namespaces": []}}
             assert "br-underlay" not in bridges(build.topology, "h1")
             continue
-        (link,) = state["namespaces"]["namespaces"][0]["links"]
+        link, interface = state["namespaces"]["namespaces"][0]["links"]
+        assert interface == {"name": "eth1", "kind": "existing", "host_stack": False}
         assert link["name"] == "br-underlay"
         assert link["addresses"] == ["198.51.100.1/24"]
         assert link["takes_addresses_from"] == "eth1"
@@ -104,14 +105,19 @@ def test_the_underlay_address_moves_to_its_bridge_with_the_userspace_datapath_on
         assert [port["name"] for port in bridge["ports"]] == ["eth1"]
         # The later, whole lists have the same, so that purging does not undo it.
         assert bridges(build.topology, "h1")["br-underlay"] == bridge
-        assert namespaces(build.topology, "h1")[None]["links"] == [link]
+        assert namespaces(build.topology, "h1")[None]["links"] == [link, interface]
 
 
 def test_what_the_underlay_bridge_took_is_given_back() -> None:
     topology = topologies.vxlan()
-    (taken,) = compile_host(topology, "h1", "underlay")["underlay"]["namespaces"]["namespaces"][0]["links"]
+    taken, _interface = compile_host(topology, "h1", "underlay")["underlay"]["namespaces"]["namespaces"][0]["links"]
     (given,) = compile_host(topology, "h1", "underlay_release")["underlay_release"]["namespaces"][0]["links"]
-    assert given == {"name": taken["takes_addresses_from"], "kind": "existing", "addresses": taken["addresses"]}
+    assert given == {
+        "name": taken["takes_addresses_from"],
+        "kind": "existing",
+        "addresses": taken["addresses"],
+        "host_stack": True,
+    }
     kernel = compile_host(topologies.bindings(), "h1", "underlay_release")["underlay_release"]
     assert kernel == {"namespaces": []}
 
@@ -206,3 +212,13 @@ def test_more_ports_than_a_flood_can_reach_are_an_error() -> None:
     more.topology.hosts, more.topology.projects = build.topology.hosts, build.topology.projects
     with pytest.raises(TopologyError, match=r"blue/web has 1001 ports on host h1. Remedy: spread them"):
         compile_host(more.topology, "h1", "ovs_bridges")
+
+
+def test_the_hosts_own_stack_is_kept_off_what_is_plugged_into_the_userspace_datapath() -> None:
+    for datapath_type, expected in (("netdev", False), ("system", None)):
+        build = Builder().host("h1", "198.51.100.1/24", datapath_type=datapath_type, interface="eth1")
+        web = build.network("blue", "web")
+        build.port(web, "web-1", "h1", "tap")
+        build.port(web, "web-2", "h1", "veth")
+        links = [link for item in namespaces(build.topology, "h1").values() for link in item["links"]]
+        assert {link.get("host_stack") for link in links if link["kind"] != "existing"} == {expected}

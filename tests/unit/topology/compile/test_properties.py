@@ -198,6 +198,7 @@ def test_all_dhcp_servers_of_a_network_answer_alike(topology: Topology) -> None:
     for state in states(topology).values():
         for server in state["dhcp_servers"]["servers"]:
             config = server["config"].replace(server["interface"], "INTERFACE")
+            config = re.sub("chosen-here,54,.*", "", config)
             servers.setdefault(server["name"], []).append({**server, "config": config, "interface": ""})
     for alike in servers.values():
         assert all(server == alike[0] for server in alike)
@@ -211,7 +212,8 @@ def test_links_and_bridge_ports_meet(topology: Topology) -> None:
         made = {}
         for namespace in state["namespaces"]["namespaces"]:
             for link in namespace["links"]:
-                made[link.get("peer") or link["name"]] = link
+                if "host_stack" not in link or link["kind"] != "existing":
+                    made[link.get("peer") or link["name"]] = link
         made.pop("br-underlay", None)
         devices = {port["name"]: port for port in bridge_ports(state, "br-int") if "tag" in port and "name" in port}
         assert set(made) == set(devices)

@@ -146,6 +146,25 @@ def test_a_spoofed_source_goes_nowhere(tenants):
     assert capture.stop() == []
 
 
+def test_a_tenant_does_not_reach_the_host_it_runs_on(tenants, lab):
+    """The userspace datapath leaves the kernel listening on every port: it must not answer a tenant."""
+    red = tenants["red", "web-1"]
+    host = lab(red.host.name)
+    device = host.run(
+        f"ovs-vsctl --bare --columns=name find Interface external_ids:attached-mac='\"{red.mac()}\"'"
+    ).strip()
+    assert "inet" not in host.run(f"ip -o address show dev {device}"), "the host has an address on a tenant's port"
+    for address in ("192.0.2.13", "198.51.100.13"):
+        red.run(f"ip route add {address}/32 dev eth0")
+        answers = red.host.try_run(f"ip netns exec {red.namespace} arping -c 2 -w 2 -I eth0 {address}").stdout
+        assert "Received 0 response" in answers
+        # With the host's own MAC and by broadcast, as somebody would who doesn't ask first.
+        for mac in (host.run(f"cat /sys/class/net/{device}/address").strip(), "ff:ff:ff:ff:ff:ff"):
+            red.run(f"ip neighbour replace {address} lladdr {mac} dev eth0 nud permanent")
+            assert not red.reaches(address, count=2)
+        red.run(f"ip route delete {address}/32 dev eth0")
+
+
 def test_either_server_alone_serves_the_same(tenants, model, lab):
     """All servers of a network answer alike: with one stopped, the other gives the same lease."""
     tenant = tenants["blue", "web-1"]

@@ -289,7 +289,7 @@ class Reader:
         frame.key = key
         frame.key_line = line
         if key in container:
-            first = container_line(container, frame.lines, key)
+            first = frame.lines[list(container).index(key)]
             self._note(line, f"the key is there twice, first on line {first}", "remove or rename one of them")
         elif len(self._frames) == 1 and len(container) >= MAX_ROOT_KEYS:
             self._stop(event, f"more than {MAX_ROOT_KEYS} keys at the top", "check whether this is a topology at all")
@@ -393,11 +393,3 @@ class _At:
     def __init__(self, line: int) -> None:
         self.line = line - 1
         self.start_mark = self
-
-
-def container_line(container: Map, lines: list[int], key: str) -> int:
-    """Return the line of a key in a mapping that is still being read."""
-    for known, line in zip(container, lines, strict=False):
-        if known == key:
-            return line
-    return lines[0] if lines else 1

@@ -12,11 +12,12 @@ import struct
 import subprocess
 import sys
 import typing as t
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.weft.fabric.plugins.module_utils import iproute, namespaces, namespaces_info
+from ansible_collections.weft.fabric.plugins.module_utils import command, iproute, namespaces, namespaces_info
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
 from ansible_collections.weft.fabric.tests.unit.namespaces.private_network import ask, ip, links
 from ansible_collections.weft.fabric.tests.unit.namespaces.runs import (
@@ -556,15 +557,15 @@ def test_a_namespace_file_without_a_namespace() -> None:
 # Size
 
 
-def count_processes(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    calls: list[list[str]] = []
-    real = subprocess.run
+def count_processes(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
+    calls: list[Sequence[str]] = []
+    real = command.run
 
-    def counted(command: list[str], **options: t.Any) -> t.Any:
-        calls.append(command)
-        return real(command, **options)
+    def counting(words: Sequence[str], data: str = "") -> command.Result:
+        calls.append(words)
+        return real(words, data)
 
-    monkeypatch.setattr(iproute.subprocess, "run", counted)
+    monkeypatch.setattr(command, "run", counting)
     return calls
 
 
@@ -644,11 +645,14 @@ def test_without_ip(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_the_right_to(tmp_path: Path) -> None:
     script = tmp_path / "run.py"
     script.write_text(
+        "from ansible_collections.weft.fabric.plugins.module_utils import command\n"
         "from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError\n"
+        "from ansible_collections.weft.fabric.tests.unit import runner\n"
         "from ansible_collections.weft.fabric.tests.unit.namespaces.runs import inside, run, veth\n"
+        "command.use(runner.run)\n"
         "try:\n    run(inside(veth()))\nexcept FabricError as error:\n    print(error)\n"
     )
-    command = ["setpriv", "--bounding-set", "-net_admin,-sys_admin", "--inh-caps", "-all", sys.executable, str(script)]
+    words = ["setpriv", "--bounding-set", "-net_admin,-sys_admin", "--inh-caps", "-all", sys.executable, str(script)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run(words, capture_output=True, text=True, check=True, env=environment)
     assert "root is needed, in a container CAP_NET_ADMIN and CAP_SYS_ADMIN too" in done.stdout

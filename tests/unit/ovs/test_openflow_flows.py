@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.weft.fabric.plugins.module_utils import command
 from ansible_collections.weft.fabric.plugins.module_utils.ofctl import OfctlClient
 from ansible_collections.weft.fabric.plugins.module_utils.openflow_flows import flow_items
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_snapshot import read_snapshot
@@ -302,20 +303,20 @@ def test_after_a_crash_all_flows_come_back(switch: OvsSandbox) -> None:
 
 
 def test_one_bundle_for_each_bridge(switch: OvsSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    commands: list[list[str]] = []
-    real = subprocess.run
+    commands: list[t.Sequence[str]] = []
+    real = command.run
 
-    def run(command: list[str], **options: t.Any) -> subprocess.CompletedProcess[str]:
-        commands.append(command)
-        return real(command, **options)
+    def run(words: t.Sequence[str], data: str = "") -> command.Result:
+        commands.append(words)
+        return real(words, data)
 
     switch.vsctl("add-br", "br-tun")
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(command, "run", run)
     reconcile(flows_engine(switch, {"br-int": FLOWS, "br-tun": ["table=1 actions=drop"]}))
-    assert sum("--bundle" in command for command in commands) == 2
+    assert sum("--bundle" in words for words in commands) == 2
     commands.clear()
     reconcile(flows_engine(switch, {"br-int": FLOWS, "br-tun": ["table=1 actions=drop"]}))
-    assert [command[4] for command in commands] == ["diff-flows", "diff-flows"]
+    assert [words[5] for words in commands] == ["diff-flows", "diff-flows"]
 
 
 def test_no_command_may_hang(switch: OvsSandbox) -> None:

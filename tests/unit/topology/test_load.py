@@ -228,7 +228,8 @@ def test_the_published_schema_is_current() -> None:
 def test_the_reference_in_the_docs_is_current() -> None:
     page = (ROOT / "docs/topology.md").read_text(encoding="utf-8")
     assert page == reference.put_into(page), (
-        "write it anew: python -m ansible_collections.weft.fabric.plugins.plugin_utils.topology.reference docs/topology.md"
+        "write it anew: python -m ansible_collections.weft.fabric.plugins.plugin_utils.topology.reference "
+        "docs/topology.md"
     )
 
 

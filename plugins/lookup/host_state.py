@@ -60,7 +60,11 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.build import build
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.host import compile_host
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.host import (
+    CONCERNS,
+    PREPARATIONS,
+    compile_host,
+)
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.problems import TopologyError
 
 DNSMASQ_TEMPLATE = "dnsmasq.conf.j2"
@@ -83,10 +87,11 @@ class LookupModule(LookupBase):
         templates = {}
         if self.get_option("dnsmasq_template"):
             templates[DNSMASQ_TEMPLATE] = read_template(self.get_option("dnsmasq_template"))
-        try:
-            return compile_host(topology, host, concern, templates)[concern]
-        except KeyError as error:
-            raise AnsibleLookupError(f"there is no concern {concern}") from error
+        # Asked beforehand: a KeyError from inside the compiler must not look like a misspelt name.
+        known = {**CONCERNS, **PREPARATIONS}
+        if concern not in known:
+            raise AnsibleLookupError(f"there is no concern {concern}: use one of {', '.join(known)}")
+        return compile_host(topology, host, concern, templates)[concern]
 
 
 def read_template(path):

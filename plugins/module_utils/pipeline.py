@@ -29,7 +29,7 @@ _TABLES = (
     ("br-int", 24, "port_security", "what a port says in ARP and ND must be its own; no DHCP server, no router", False),
     ("br-int", 25, "source_address", "source MAC and IP address of a port must be its own", False),
     ("br-int", 30, "arp_nd", "ARP and ND questions about known addresses are answered on the spot", False),
-    ("br-int", 31, "nd_answer", "the second half of an ND answer: the target's MAC, which only an answer can hold", False),
+    ("br-int", 31, "nd_answer", "the second half of an ND answer: the target's MAC, which only answers hold", False),
     ("br-int", 60, "egress", "entry of the egress firewall", False),
     ("br-int", 71, "base_egress", "firewall: what a port may always or never send", True),
     ("br-int", 72, "rules_egress", "firewall: security group rules for what a port sends", True),

@@ -63,8 +63,8 @@ class Systemd(object):
         """Return what the first unit that failed said: systemctl only tells where to look."""
         for name in names:
             if not self.units(name).get(name, Unit(False, 0)).active:
-                done = command.run(["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=20", "--unit=" + name])
-                lines = done.stdout.splitlines()
+                log = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=20", "--unit=" + name]
+                lines = command.run(log).stdout.splitlines()
                 # What a program writes to its standard error begins with its name.
                 own = [line for line in lines if re.match(r"[a-z]+: ", line)]
                 return "%s: %s" % (name, own[-1] if own else "; ".join(lines[-3:]))

@@ -93,10 +93,11 @@ options:
             type: bool
           host_stack:
             description:
-              - Whether the host's own network stack may listen on the end of the link that is in the host's own namespace.
-              - With the userspace datapath of Open vSwitch the kernel goes on listening on every device that is plugged in.
-                V(false) keeps a tenant from talking to the host there, and the host from taking router advertisements.
-                V(true) gives the device the settings that new devices get.
+              - Whether the host's own network stack may listen on the end of the link that is in the host's own
+                namespace.
+              - With the userspace datapath of Open vSwitch the kernel goes on listening on every device that is plugged
+                in. V(false) keeps a tenant from talking to the host there, and the host from taking router
+                advertisements. V(true) gives the device the settings that new devices get.
             type: bool
           owner:
             description: User (name or number) that may open a V(tap).

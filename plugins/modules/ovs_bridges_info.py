@@ -81,7 +81,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_bridges import bridge_items
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_snapshot import read_snapshot
 from ansible_collections.weft.fabric.plugins.module_utils.ovsdb import DEFAULT_SOCKET, OvsdbClient
-from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
+from ansible_collections.weft.fabric.plugins.module_utils.reconcile import run_info
 
 
 def main():
@@ -93,18 +93,18 @@ def main():
         },
         supports_check_mode=True,
     )
-    names = module.params["names"]
-    try:
-        with OvsdbClient(module.params["socket"]) as client:
-            bridges, foreign = bridge_items(read_snapshot(client), everything=module.params["all"])
-    except FabricError as error:
-        module.fail_json(msg=str(error))
-    else:
-        module.exit_json(
-            changed=False,
-            bridges=[bridge for bridge in bridges if names is None or bridge["name"] in names],
-            foreign_ports=[port for port in foreign if names is None or port["bridge"] in names],
-        )
+    params = module.params
+
+    def read():
+        with OvsdbClient(params["socket"]) as client:
+            bridges, foreign = bridge_items(read_snapshot(client), everything=params["all"])
+        names = params["names"]
+        return {
+            "bridges": [bridge for bridge in bridges if names is None or bridge["name"] in names],
+            "foreign_ports": [port for port in foreign if names is None or port["bridge"] in names],
+        }
+
+    run_info(module, read)
 
 
 if __name__ == "__main__":

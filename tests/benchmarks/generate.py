@@ -14,7 +14,11 @@ PORTS_PER_NETWORK_AND_HOST = 10
 
 def write_fabric(directory: Path, hosts: int, ports_per_host: int) -> Path:
     """Write a fabric where each network has ten ports on each of ten hosts."""
-    lines = ["plugin: weft.fabric.topology", "hosts:", "  net1: {roles: [network_node], underlay: {address: 10.255.255.1}}"]
+    lines = [
+        "plugin: weft.fabric.topology",
+        "hosts:",
+        "  net1: {roles: [network_node], underlay: {address: 10.255.255.1}}",
+    ]
     for number in range(hosts):
         lines.append(
             f"  cmp{number}: {{roles: [compute_node], underlay: {{address: 10.{200 + number // 65536}."
@@ -46,10 +50,14 @@ def write_one_host(directory: Path, networks: int, ports: int, name: str = "topo
         "plugin: weft.fabric.topology",
         "defaults: {datapath_type: netdev, underlay_mtu: 1550}",
         "hosts:",
-        "  cmp1: {roles: [compute_node], ansible_host: 192.0.2.13,"
-        " underlay: {address: 198.51.100.13/24, other_addresses: ['2001:db8:100::13/64'], interface: eth1}}",
-        "  cmp2: {roles: [compute_node], ansible_host: 192.0.2.14,"
-        " underlay: {address: 198.51.100.14/24, other_addresses: ['2001:db8:100::14/64'], interface: eth1}}",
+        "  cmp1:",
+        "    roles: [compute_node]",
+        "    ansible_host: 192.0.2.13",
+        "    underlay: {address: 198.51.100.13/24, other_addresses: ['2001:db8:100::13/64'], interface: eth1}",
+        "  cmp2:",
+        "    roles: [compute_node]",
+        "    ansible_host: 192.0.2.14",
+        "    underlay: {address: 198.51.100.14/24, other_addresses: ['2001:db8:100::14/64'], interface: eth1}",
         "projects:",
         "  bench:",
         "    networks:",

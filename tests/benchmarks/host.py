@@ -76,9 +76,13 @@ def flows_by_hand(host: Host, state: State) -> dict[str, str]:
     for bridge in state["openflow_flows"]["bridges"]:
         text = host.run("ovs-vsctl --format=json --columns=name,ofport list Interface")
         numbers = {row[0]: row[1] for row in json.loads(text)["data"]}
-        flows = [re.sub(r'"([^"]+)"', lambda m: str(numbers[m.group(1)]), flow) for flow in bridge["flows"]]
-        found[bridge["name"]] = "\n".join(flows) + "\n"
+        found[bridge["name"]] = "".join(with_numbers(flow, numbers) + "\n" for flow in bridge["flows"])
     return found
+
+
+def with_numbers(flow: str, numbers: dict[str, int]) -> str:
+    """Return a flow with the numbers of ports in the place of their names."""
+    return re.sub(r'"([^"]+)"', lambda m: str(numbers[m.group(1)]), flow)
 
 
 def by_hand(host: Host, state: State) -> float:
@@ -185,15 +189,18 @@ def run() -> None:
             play("weft.fabric.teardown", topology, *limit, seconds=600)
         looped = incumbent(directory)
     for what, seconds in rows.items():
-        print(f"host: {what:24s} " + " ".join(f"{value:6.2f}" for value in seconds) + f"  median {median(seconds):6.2f} s")
+        each = " ".join(f"{value:6.2f}" for value in seconds)
+        print(f"host: {what:24s} {each}  median {median(seconds):6.2f} s")
     a, b, c = (median(rows[key]) for key in ("(a) by hand", "(b) site, cold", "(c) site, unchanged"))
     bare, facts = median(rows["empty play"]), median(rows["empty play with facts"])
     print(f"host: (b) / (1.5 x (a) + empty play with facts) = {b / (1.5 * a + facts):.2f}; goal: at most 1")
     print(f"host: (b) / (1.5 x (a) + empty play)            = {b / (1.5 * a + bare):.2f}")
     print(f"host: (c) / (3 x empty play with facts)         = {c / (3 * facts):.2f}; goal: at most 1")
     if looped is not None:
-        print(f"host: (e) openvswitch.openvswitch, {LOOPED} ports in a loop: {looped:.1f} s; extrapolated, not measured, "
-              f"to {PORTS} ports without flows: {(looped - bare) / LOOPED * PORTS:.0f} s")
+        print(
+            f"host: (e) openvswitch.openvswitch, {LOOPED} ports in a loop: {looped:.1f} s; extrapolated, "
+            f"not measured, to {PORTS} ports without flows: {(looped - bare) / LOOPED * PORTS:.0f} s"
+        )
 
 
 def median(values: list[float]) -> float:

@@ -130,9 +130,8 @@ class PingResult:
 
 def parse_ping(text: str) -> PingResult:
     """Read the output of ping -D -n."""
-    stamps = {
-        int(m.group(2)): float(m.group(1)) for m in re.finditer(r"^\[(\d+\.\d+)\] \d+ bytes.*icmp_seq=(\d+)", text, re.M)
-    }
+    replies = re.finditer(r"^\[(\d+\.\d+)\] \d+ bytes.*icmp_seq=(\d+)", text, re.M)
+    stamps = {int(m.group(2)): float(m.group(1)) for m in replies}
     totals = re.search(r"(\d+) packets transmitted, (\d+) received", text)
     if not totals:
         raise LabError(f"ping printed no totals: {text[-500:]}")

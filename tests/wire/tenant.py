@@ -19,7 +19,8 @@ BOUND|RENEW|REBIND|REBOOT)
     [ -z "$new_interface_mtu" ] || ip link set "$interface" mtu "$new_interface_mtu"
     for router in $new_routers; do ip route replace default via "$router" dev "$interface"; done
     { [ -z "$new_domain_name" ] || echo "search $new_domain_name"
-      for server in $new_domain_name_servers; do echo "nameserver $server"; done; } > "/etc/netns/$namespace/resolv.conf"
+      for server in $new_domain_name_servers; do echo "nameserver $server"; done
+    } > "/etc/netns/$namespace/resolv.conf"
     ;;
 BOUND6|RENEW6|REBIND6)
     env | sort > "/run/weft-t-lease-$namespace-6"

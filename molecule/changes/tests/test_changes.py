@@ -135,7 +135,9 @@ def test_network_port_and_host_come_and_go(lab, tenants, foreign, topology, figu
                 data["hosts"]["cmp1"]["underlay"], address="198.51.100.15/24")
         }
         data["projects"]["blue"]["ports"]["web-3"] = {
-            "network": "web", "host": "world", "binding": {"kind": "veth", "namespace": "blue-web-3", "interface": "eth0"}
+            "network": "web",
+            "host": "world",
+            "binding": {"kind": "veth", "namespace": "blue-web-3", "interface": "eth0"},
         }
 
     step(figure, tenants, "a host is added", edit(topology, add_host))

@@ -42,7 +42,8 @@ def tenant(lab, model):
             for fixed in port.fixed_ips:
                 subnet = network.subnets[fixed.subnet]
                 if not subnet.enable_dhcp:
-                    made[name].run(f"ip address replace {fixed.address}/{subnet.cidr.prefixlen} dev {made[name].interface}")
+                    address = f"{fixed.address}/{subnet.cidr.prefixlen}"
+                    made[name].run(f"ip address replace {address} dev {made[name].interface}")
         return made[name]
 
     return get
@@ -100,7 +101,8 @@ def test_a_vlan_of_the_physical_network_reaches_the_fabric_and_another_does_not(
     try:
         world.run("ip address add 10.3.0.1/24 dev weft-t-200; ip link set weft-t-200 up")
         wait_for("VLAN 200", lambda: world.try_run(f"ping -n -c 1 -W 1 {address('vlan-1')}").returncode == 0, 10)
-        world.run("ip address flush dev weft-t-200; ip address add 10.3.0.1/24 dev weft-t-201; ip link set weft-t-201 up")
+        world.run("ip address flush dev weft-t-200; ip address add 10.3.0.1/24 dev weft-t-201")
+        world.run("ip link set weft-t-201 up")
         assert world.try_run(f"ping -n -c 2 -W 1 {address('vlan-1')}").returncode != 0
     finally:
         world.run("ovs-vsctl del-br weft-t-world")

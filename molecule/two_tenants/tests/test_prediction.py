@@ -30,7 +30,8 @@ def test_check_foretells_the_first_run_exactly(lab, topology_source, figure):
     again = play("weft.fabric.site", topology_source)
     after = play("weft.fabric.site", topology_source, "--check")
     figure(
-        f"two_tenants: site --check {foretold.seconds:.1f} s, cold {done.seconds:.1f} s, unchanged {again.seconds:.1f} s"
+        f"two_tenants: site --check {foretold.seconds:.1f} s, cold {done.seconds:.1f} s, "
+        f"unchanged {again.seconds:.1f} s"
     )
     assert foretold.changes() == done.changes()
     assert again.changed == []

@@ -102,8 +102,8 @@ def _check_underlay_family(context: Context, hosts: list[Host]) -> None:
         if host.underlay is not None:
             first.setdefault(host.underlay.address.version, host)
     if len(first) == 2:
-        earlier, later = first.values()
         versions = list(first)
+        earlier, later = (first[version] for version in versions)
         where = context.at_host(later, "underlay", "address")
         context.note(
             where,

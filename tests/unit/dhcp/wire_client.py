@@ -111,8 +111,8 @@ class Client:
         found: list[Reply] = []
         deadline = time.monotonic() + wait
         while len(found) < enough and time.monotonic() < deadline:
-            ready, _, _ = select.select([self.socket], [], [], max(0.0, deadline - time.monotonic()))
-            if not ready:
+            ready = select.select([self.socket], [], [], max(0.0, deadline - time.monotonic()))
+            if not ready[0]:
                 break
             frame = self.socket.recv(65535)
             if frame[12:14] == b"\x08\x06":

@@ -414,7 +414,7 @@ def test_drift_is_mended(damage: list[str]) -> None:
     run(*items, purge=True)
     before = picture()
     for line in damage:
-        prefix, _, rest = line.partition(" ")
+        prefix, rest = line.split(" ", 1)
         ip(rest if prefix == "-n" else line, namespace="weft-t-a" if prefix == "-n" else None)
     assert picture() != before
     run(*items, purge=True)

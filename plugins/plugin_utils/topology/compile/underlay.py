@@ -13,7 +13,7 @@ from __future__ import annotations
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import names
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.ovs_items import Item, bridge, device
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import HostView
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import Underlay
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import Host, Underlay, resource_id
 
 
 def compile_release(view: HostView) -> dict[str, list[Item]]:
@@ -55,7 +55,19 @@ def compile_bridges(view: HostView) -> list[Item]:
     name = _bridge_name(underlay)
     ports = [device(underlay.interface or "", f"hosts/{view.host.name}")]
     # The one bridge that has to work without flows: this host may be managed through it.
-    return [bridge(name, "netdev", ports, fail_mode="standalone")]
+    item = bridge(name, "netdev", ports, fail_mode="standalone")
+    item["other_config"]["hwaddr"] = _mac(view.host)
+    return [item]
+
+
+def _mac(host: Host) -> str:
+    """Return a MAC for the tunnel end point, always the same one.
+
+    Left alone, the bridge takes a new one at every boot, and the other hosts' Open vSwitch goes on sending to the old
+    one for up to 15 minutes. The first byte makes it one that no vendor gives out.
+    """
+    digest = resource_id("hosts", host.name).replace("-", "")
+    return ":".join(["02", *(digest[i : i + 2] for i in range(0, 10, 2))])
 
 
 def compile_namespace(view: HostView) -> Item | None:

@@ -108,6 +108,17 @@ def test_the_underlay_address_moves_to_its_bridge_with_the_userspace_datapath_on
         assert namespaces(build.topology, "h1")[None]["links"] == [link, interface]
 
 
+def test_the_tunnel_end_point_has_the_same_mac_at_every_boot_and_no_other_hosts() -> None:
+    macs = set()
+    for name in ("h1", "h2"):
+        build = Builder().host(name, "198.51.100.1/24", datapath_type="netdev", interface="eth1")
+        found = [bridges(build.topology, name)["br-underlay"]["other_config"]["hwaddr"] for _turn in range(2)]
+        assert found[0] == found[1]
+        assert found[0].startswith("02:")
+        macs.add(found[0])
+    assert len(macs) == 2
+
+
 def test_what_the_underlay_bridge_took_is_given_back() -> None:
     topology = topologies.vxlan()
     taken, _interface = compile_host(topology, "h1", "underlay")["underlay"]["namespaces"]["namespaces"][0]["links"]

@@ -74,8 +74,10 @@ def main() -> int:
         say(f"  {host}: {len(lines)} changes, the first: {lines[0]}")
     say("\nMaking it so (site):")
     done = play("weft.fabric.site", TOPOLOGY)
-    say(f"  {sum(map(len, done.changes().values()))} changes in {done.seconds:.1f} s, as foretold: "
-        f"{plan.changes() == done.changes()}")
+    say(
+        f"  {sum(map(len, done.changes().values()))} changes in {done.seconds:.1f} s, as foretold: "
+        f"{plan.changes() == done.changes()}"
+    )
     again = play("weft.fabric.site", TOPOLOGY)
     say(f"  once more: {len(again.changed)} changes in {again.seconds:.1f} s")
     say("\nThe tenants' machines ask for their addresses:")

@@ -27,8 +27,7 @@ TRIGGER = RUN_DIR + "/ports"
 BRIDGES_STATE = "/var/lib/weft-fabric/state/ovs_bridges.json"
 
 # Text, as it is no part of any module: modules run programs through AnsibleModule, and here is none.
-_MAIN = (
-    """import os
+_MAIN = """import os
 import subprocess
 import sys
 
@@ -51,9 +50,7 @@ def run(words, data):
 
 command.use(run)
 sys.exit(main())
-"""
-    % {"prefix": PREFIX}
-)
+""" % {"prefix": PREFIX}
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can say
 
 _NOTE = "# Made by the module weft.fabric.boot_replay; changes made here are overwritten.\n"

@@ -172,9 +172,7 @@ class OpenflowFlowsEngine(Engine):
         """Find the partner of a flow that lost its place to a later one with the same table, priority and match."""
         lost = min(set(range(len(lines))) - survivors)
         key = parse_diff(self.ofctl.canonical([lines[lost]], ""))[1][0].key
-        partner = next(
-            flow.cookie - 1 for flow in parse_diff(self.ofctl.canonical(lines, ""))[1] if flow.key == key
-        )
+        partner = next(flow.cookie - 1 for flow in parse_diff(self.ofctl.canonical(lines, ""))[1] if flow.key == key)
         return FabricError(
             "bridge %s: two flows have the same table, priority and match, and only one of them can be: %s | %s"
             % (bridge.name, bridge.wanted[lost].text, bridge.wanted[partner].text)

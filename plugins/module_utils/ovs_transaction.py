@@ -108,9 +108,7 @@ class Transaction(object):
         self._new_bridges[name] = row
 
     def _delete_bridge(self, row):
-        self._mutate(
-            DATABASE, [], [["bridges", "delete", ["uuid", row["_uuid"]]]], "bridge %s" % row["name"]
-        )
+        self._mutate(DATABASE, [], [["bridges", "delete", ["uuid", row["_uuid"]]]], "bridge %s" % row["name"])
 
     def _set_column(self, payload, label):
         self._add(

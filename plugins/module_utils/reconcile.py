@@ -224,7 +224,6 @@ def _invocation(module):
     """Return the arguments without the lists: a thousand ports sent back are a thousand ports in a log."""
     return {
         "module_args": {
-            key: "%d items" % len(value) if isinstance(value, list) else value
-            for key, value in module.params.items()
+            key: "%d items" % len(value) if isinstance(value, list) else value for key, value in module.params.items()
         }
     }

@@ -132,15 +132,25 @@ def incumbent(directory: Path) -> float | None:
         archive.extractall(directory / "incumbent", wanted)
     task = [
         {
-            "hosts": HOST, "gather_facts": False,
+            "hosts": HOST,
+            "gather_facts": False,
             "tasks": [
-                {"openvswitch.openvswitch.openvswitch_bridge": {
-                    "bridge": "weft-t-inc", "fail_mode": "secure",
-                    "set": ["bridge weft-t-inc datapath_type=netdev"]}},
-                {"openvswitch.openvswitch.openvswitch_port": {
-                    "bridge": "weft-t-inc", "port": "wti{{ item }}", "tag": 5,
-                    "set": "Interface wti{{ item }} type=internal"},
-                 "loop": list(range(LOOPED))},
+                {
+                    "openvswitch.openvswitch.openvswitch_bridge": {
+                        "bridge": "weft-t-inc",
+                        "fail_mode": "secure",
+                        "set": ["bridge weft-t-inc datapath_type=netdev"],
+                    }
+                },
+                {
+                    "openvswitch.openvswitch.openvswitch_port": {
+                        "bridge": "weft-t-inc",
+                        "port": "wti{{ item }}",
+                        "tag": 5,
+                        "set": "Interface wti{{ item }} type=internal",
+                    },
+                    "loop": list(range(LOOPED)),
+                },
             ],
         }
     ]
@@ -150,7 +160,9 @@ def incumbent(directory: Path) -> float | None:
     subprocess.run(
         [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(LAB_INVENTORY), str(path)],
         env=dict(environment(), ANSIBLE_COLLECTIONS_PATH=str(directory / "incumbent")),
-        check=True, capture_output=True, stdin=subprocess.DEVNULL,
+        check=True,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
     )
     seconds = time.monotonic() - started
     Host(HOST).run("ovs-vsctl del-br weft-t-inc")

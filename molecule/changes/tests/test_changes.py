@@ -86,8 +86,10 @@ def step(figure, tenants, name, topology):
     """Run site on an edited topology under pings: nothing may be lost, and a check run must have foretold it."""
     foretold = play("weft.fabric.site", topology, "--check")
     done, pings = pinged(tenants, lambda: play("weft.fabric.site", topology))
-    figure(f"changes: {name}: {sum(map(len, done.changes().values()))} changes in {done.seconds:.1f} s; "
-           + "; ".join(map(str, pings)))
+    figure(
+        f"changes: {name}: {sum(map(len, done.changes().values()))} changes in {done.seconds:.1f} s; "
+        + "; ".join(map(str, pings))
+    )
     assert foretold.changes() == done.changes()
     for ping in pings:
         assert ping.lost == []
@@ -101,7 +103,9 @@ def test_network_port_and_host_come_and_go(lab, tenants, foreign, topology, figu
     def add_network(data):
         data["projects"]["red"]["networks"]["db"] = {"subnets": {"db-v4": {"cidr": "10.0.1.0/24"}}}
         data["projects"]["red"]["ports"]["db-1"] = {
-            "network": "db", "host": "cmp1", "binding": {"kind": "veth", "namespace": "red-db-1", "interface": "eth0"}
+            "network": "db",
+            "host": "cmp1",
+            "binding": {"kind": "veth", "namespace": "red-db-1", "interface": "eth0"},
         }
 
     done = step(figure, tenants, "a network with one port is added", edit(topology, add_network))
@@ -112,7 +116,9 @@ def test_network_port_and_host_come_and_go(lab, tenants, foreign, topology, figu
 
     def add_port(data):
         data["projects"]["red"]["ports"]["db-2"] = {
-            "network": "db", "host": "cmp2", "binding": {"kind": "veth", "namespace": "red-db-2", "interface": "eth0"}
+            "network": "db",
+            "host": "cmp2",
+            "binding": {"kind": "veth", "namespace": "red-db-2", "interface": "eth0"},
         }
 
     step(figure, tenants, "a port is added", edit(topology, add_port))
@@ -131,8 +137,9 @@ def test_network_port_and_host_come_and_go(lab, tenants, foreign, topology, figu
 
     def add_host(data):
         data["hosts"]["world"] = {
-            "roles": ["compute_node"], "ansible_host": "192.0.2.15", "underlay": dict(
-                data["hosts"]["cmp1"]["underlay"], address="198.51.100.15/24")
+            "roles": ["compute_node"],
+            "ansible_host": "192.0.2.15",
+            "underlay": dict(data["hosts"]["cmp1"]["underlay"], address="198.51.100.15/24"),
         }
         data["projects"]["blue"]["ports"]["web-3"] = {
             "network": "web",

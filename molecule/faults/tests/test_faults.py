@@ -13,7 +13,7 @@ import time
 import pytest
 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.build import build
-from ansible_collections.weft.fabric.tests.wire.lab import wait_for
+from ansible_collections.weft.fabric.tests.wire.lab import LAB_INVENTORY, wait_for
 from ansible_collections.weft.fabric.tests.wire.plays import command, environment, play
 from ansible_collections.weft.fabric.tests.wire.tenant import Tenant
 
@@ -23,10 +23,7 @@ KILLS = 10
 
 def fault(kind, host):
     """Inflict a fault of the lab, or repair it."""
-    subprocess.run(
-        [*command("weft.fabric.lab_fault", "/dev/null", "-e", f"lab_fault={kind} lab_host={host}")],
-        env=environment(), check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=120,
-    )
+    play("weft.fabric.lab_fault", LAB_INVENTORY, "-e", f"lab_fault={kind} lab_host={host}")
 
 
 @pytest.fixture
@@ -65,7 +62,8 @@ def test_a_host_comes_back_from_a_power_cut_without_ansible(lab, tenants, topolo
     fault("power_on", name)
     wait_for(
         "the replay at boot",
-        lambda: host.try_run("systemctl is-active weft-fabric-replay").stdout.strip() == "active", 30,
+        lambda: host.try_run("systemctl is-active weft-fabric-replay").stdout.strip() == "active",
+        30,
     )
     if name == "cmp2":
         # The tenant's machine lost its power too: its namespace is wired again and asks for its address anew.
@@ -87,8 +85,12 @@ def test_playbook_killed_anywhere_converges_next_time(lab, topology_source, figu
         play("weft.fabric.teardown", topology_source)
         moment = chance.uniform(0.2, 0.95) * whole
         process = subprocess.Popen(
-            command("weft.fabric.site", topology_source), env=environment(), stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+            command("weft.fabric.site", topology_source),
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         time.sleep(moment)
         subprocess.run(["kill", "-KILL", f"-{process.pid}"], check=False)

@@ -42,8 +42,8 @@ def tenant(lab, model):
             for fixed in port.fixed_ips:
                 subnet = network.subnets[fixed.subnet]
                 if not subnet.enable_dhcp:
-                    address = f"{fixed.address}/{subnet.cidr.prefixlen}"
-                    made[name].run(f"ip address replace {address} dev {made[name].interface}")
+                    own = f"{fixed.address}/{subnet.cidr.prefixlen}"
+                    made[name].run(f"ip address replace {own} dev {made[name].interface}")
         return made[name]
 
     return get
@@ -160,7 +160,8 @@ def test_a_tap_carries_what_its_machine_sends(lab, model, tenant, address):
         tenant("kinds-veth")
         wait_for(
             "the machine behind the tap",
-            lambda: reachable(lab("cmp1"), machine.namespace, address("kinds-veth"), 1), 10,
+            lambda: reachable(lab("cmp1"), machine.namespace, address("kinds-veth"), 1),
+            10,
         )
     finally:
         machine.stop()
@@ -197,13 +198,16 @@ def test_an_interface_plugged_later_is_wired_without_ansible(lab, model, tenant,
             )
             wait_for(
                 "the plugged interface to be wired",
-                lambda: reachable(host, "weft-t-plug", address("kinds-veth"), 1), 20,
+                lambda: reachable(host, "weft-t-plug", address("kinds-veth"), 1),
+                20,
             )
             assert play("weft.fabric.site", topology_source).changed == []
             host.run(f"ovs-vsctl del-port {device}; ip link delete {device}")
     finally:
-        host.run("ip netns delete weft-t-plug; for device in weft-t-v1 weft-t-v2; do"
-                 " ovs-vsctl --if-exists del-port $device; ip link delete $device 2>/dev/null; done; true")
+        host.run(
+            "ip netns delete weft-t-plug; for device in weft-t-v1 weft-t-v2; do"
+            " ovs-vsctl --if-exists del-port $device; ip link delete $device 2>/dev/null; done; true"
+        )
 
 
 def test_an_address_shared_by_two_ports_follows_its_holder(lab, tenant, address):

@@ -42,7 +42,9 @@ def test_dhcp_gives_the_address_the_topology_foretold(tenants, model):
 
 def test_both_tenants_use_the_same_range(model):
     ranges = {
-        str(subnet.cidr) for colour in COLOURS for subnet in model.network((colour, "web")).subnets.values()
+        str(subnet.cidr)
+        for colour in COLOURS
+        for subnet in model.network((colour, "web")).subnets.values()
         if subnet.ip_version == 4
     }
     assert len(ranges) == 1

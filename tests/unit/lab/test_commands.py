@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from weft_lab import access, cgroups, cli, machine, mirrors, network, rootfs, system
 from weft_lab.definition import Lab, load
 from weft_lab.system import LabError

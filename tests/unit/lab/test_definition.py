@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from weft_lab.definition import load, mac, numbered, parse
 from weft_lab.system import LabError
 

@@ -48,9 +48,7 @@ def plug(box: OvsSandbox, name: str, iface_id: str) -> None:
 
 def test_flows_are_made_as_foretold(switch: OvsSandbox) -> None:
     result = cycle(flows_engine(switch, {"br-int": FLOWS}))
-    assert result["changes"] == [
-        "br-int: add " + re.sub(r"^cookie=\w+,", "", flow) for flow in FLOWS
-    ]
+    assert result["changes"] == ["br-int: add " + re.sub(r"^cookie=\w+,", "", flow) for flow in FLOWS]
     assert dump(switch, "br-int") == [
         "cookie=0x7765667400000000, priority=0 actions=drop",
         "cookie=0x7765667400000001, priority=100,in_port=1,dl_vlan=3 actions=set_field:0x5->reg6,goto_table:24",

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from weft_lab.system import LabError, kill_all, run, systemd_is_pid1, wait_for
 
 # What a version 1 machine must set apart for each host: nspawn's own trees, memory to read, and freezing.
 WANTED_V1 = ("name=systemd", "memory", "freezer")
+
+# How long killed processes may take to let go of their group.
+EMPTY_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -150,9 +154,20 @@ def remove(machine: str) -> bool:
     removed = False
     for directory in directories(machine):
         for parent, _names, _files in os.walk(directory, topdown=False):
-            Path(parent).rmdir()
+            # A process that has been killed is no member any more a moment before it lets go.
+            wait_for(lambda path=Path(parent): _is_gone(path), timeout=EMPTY_SECONDS, what=f"{parent} to be empty")
             removed = True
     return removed
+
+
+def _is_gone(directory: Path) -> bool:
+    try:
+        directory.rmdir()
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        return False
+    return True
 
 
 def of_process(pid: int) -> list[Path]:

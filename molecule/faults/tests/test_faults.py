@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -93,7 +94,7 @@ def test_playbook_killed_anywhere_converges_next_time(lab, topology_source, figu
             start_new_session=True,
         )
         time.sleep(moment)
-        subprocess.run(["kill", "-KILL", f"-{process.pid}"], check=False)
+        os.killpg(process.pid, signal.SIGKILL)
         assert process.wait() in (-signal.SIGKILL, 0)
         mended = play("weft.fabric.site", topology_source)
         assert play("weft.fabric.site", topology_source).changed == []

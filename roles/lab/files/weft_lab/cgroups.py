@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from weft_lab.system import LabError, kill_all, run, systemd_is_pid1, wait_for
@@ -155,7 +156,7 @@ def remove(machine: str) -> bool:
     for directory in directories(machine):
         for parent, _names, _files in os.walk(directory, topdown=False):
             # A process that has been killed is no member any more a moment before it lets go.
-            wait_for(lambda path=Path(parent): _is_gone(path), timeout=EMPTY_SECONDS, what=f"{parent} to be empty")
+            wait_for(partial(_is_gone, Path(parent)), timeout=EMPTY_SECONDS, what=f"{parent} to be empty")
             removed = True
     return removed
 

@@ -14,7 +14,7 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.picture import draw
 from ansible_collections.weft.fabric.tests.wire.lab import LAB_INVENTORY, Host, LabError
 from ansible_collections.weft.fabric.tests.wire.plays import play
-from ansible_collections.weft.fabric.tests.wire.tenant import Tenant
+from ansible_collections.weft.fabric.tests.wire.tenant import Tenant, boot_all
 
 TOPOLOGY = Path(__file__).parents[1] / "examples/two-tenants/topology.yml"
 
@@ -25,18 +25,14 @@ def say(text: str) -> None:
 
 def boot_tenants(model: Topology) -> dict[tuple[str, str], Tenant]:
     """Give every tenant's machine its address, and hold it against what the topology foretold."""
-    tenants = {}
-    for project in model.projects.values():
-        for port in project.ports.values():
-            if port.host is None or port.binding.namespace is None:
-                continue
-            tenant = Tenant(Host(port.host), port.binding.namespace)
-            address = tenant.dhcp()["new_ip_address"]
-            foretold = [str(a) for a in port.addresses if a.version == 4]
-            if [address] != foretold:
-                raise LabError(f"{tenant} got {address}, the topology foretold {foretold}")
-            say(f"  {project.name}/{port.name} on {port.host}: {address} by DHCP, as foretold")
-            tenants[project.name, port.name] = tenant
+    tenants = boot_all(Host, model)
+    for (project, name), tenant in tenants.items():
+        port = model.projects[project].ports[name]
+        address = tenant.lease["new_ip_address"]
+        foretold = [str(a) for a in port.addresses if a.version == 4]
+        if [address] != foretold:
+            raise LabError(f"{tenant} got {address}, the topology foretold {foretold}")
+        say(f"  {project}/{name} on {port.host}: {address} by DHCP, as foretold")
     return tenants
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import typing as t
 
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import Topology
+
 from .lab import Capture, Host, Ping, reachable, wait_for
 
 # The reason dhclient gives decides what is set; the environment is kept for the tests to look at.
@@ -47,6 +49,7 @@ class Tenant:
         self.host = host
         self.namespace = namespace
         self.interface = interface
+        self.lease: dict[str, str] = {}
 
     def __str__(self) -> str:
         return f"{self.namespace}@{self.host.name}"
@@ -71,7 +74,10 @@ class Tenant:
         )
         text = self.host.run(f"cat /run/weft-t-lease-{name}")
         self.host.run(f"kill $(cat /run/weft-t-{name}.pid); rm -f /run/weft-t-{name}.pid /run/weft-t-{name}.leases")
-        return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+        lease = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+        if version == 4:
+            self.lease = lease
+        return lease
 
     def addresses(self) -> list[str]:
         """Return the addresses the machine has, link-local ones left out."""
@@ -97,3 +103,15 @@ class Tenant:
         text = self.run(f"iperf3 -J -c {target} -p 5201 -t {seconds}", seconds=seconds + 30)
         process.stop()
         return json.loads(text)["end"]["sum_received"]["bits_per_second"] / 1e6
+
+
+def boot_all(lab: t.Callable[[str], Host], model: Topology) -> dict[tuple[str, str], Tenant]:
+    """Return every machine of a topology that is a namespace, by project and port, with its address by DHCP."""
+    found = {}
+    for project in model.projects.values():
+        for port in project.ports.values():
+            if port.host is not None and port.binding.namespace is not None:
+                tenant = Tenant(lab(port.host), port.binding.namespace)
+                tenant.dhcp()
+                found[project.name, port.name] = tenant
+    return found

@@ -10,7 +10,7 @@ import yaml
 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.build import build
 from ansible_collections.weft.fabric.tests.wire.plays import play
-from ansible_collections.weft.fabric.tests.wire.tenant import Tenant
+from ansible_collections.weft.fabric.tests.wire.tenant import Tenant, boot_all
 
 HOSTS = ("net1", "net2", "cmp1", "cmp2")
 
@@ -52,14 +52,7 @@ def edit(path, change):
 
 @pytest.fixture(scope="module")
 def tenants(lab, topology_source):
-    found = {}
-    model = build(str(topology_source))
-    for colour in ("red", "blue"):
-        for port in model.projects[colour].ports.values():
-            tenant = Tenant(lab(port.host), port.binding.namespace)
-            tenant.dhcp()
-            found[colour, port.name] = tenant
-    return found
+    return boot_all(lab, build(str(topology_source)))
 
 
 @pytest.fixture(scope="module")

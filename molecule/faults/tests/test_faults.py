@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.build import build
 from ansible_collections.weft.fabric.tests.wire.lab import LAB_INVENTORY, wait_for
 from ansible_collections.weft.fabric.tests.wire.plays import command, environment, play
-from ansible_collections.weft.fabric.tests.wire.tenant import Tenant
+from ansible_collections.weft.fabric.tests.wire.tenant import Tenant, boot_all
 
 HOSTS = ("net1", "net2", "cmp1", "cmp2")
 KILLS = 10
@@ -27,16 +29,18 @@ def fault(kind, host):
     play("weft.fabric.lab_fault", LAB_INVENTORY, "-e", f"lab_fault={kind} lab_host={host}")
 
 
+def descendants(pid):
+    """Return the processes below one: Ansible's workers are in sessions of their own, and would hang about."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    except FileNotFoundError:
+        return []  # it has ended in the meantime
+    return [found for child in children for found in (*descendants(int(child)), int(child))]
+
+
 @pytest.fixture
 def tenants(lab, topology_source):
-    found = {}
-    model = build(str(topology_source))
-    for colour in ("red", "blue"):
-        for port in model.projects[colour].ports.values():
-            tenant = Tenant(lab(port.host), port.binding.namespace)
-            tenant.dhcp()
-            found[colour, port.name] = tenant
-    return found
+    return boot_all(lab, build(str(topology_source)))
 
 
 def test_killed_vswitchd_comes_back_with_its_flows(lab, tenants, topology_source, figure):
@@ -94,7 +98,9 @@ def test_playbook_killed_anywhere_converges_next_time(lab, topology_source, figu
             start_new_session=True,
         )
         time.sleep(moment)
-        os.killpg(process.pid, signal.SIGKILL)
+        for pid in [*descendants(process.pid), process.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         assert process.wait() in (-signal.SIGKILL, 0)
         mended = play("weft.fabric.site", topology_source)
         assert play("weft.fabric.site", topology_source).changed == []

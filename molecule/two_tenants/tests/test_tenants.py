@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.build import build
 from ansible_collections.weft.fabric.tests.wire.lab import Capture
 from ansible_collections.weft.fabric.tests.wire.plays import play
-from ansible_collections.weft.fabric.tests.wire.tenant import Tenant
+from ansible_collections.weft.fabric.tests.wire.tenant import boot_all
 
 COLOURS = ("red", "blue")
 
@@ -23,13 +23,7 @@ def model(topology_source):
 @pytest.fixture(scope="module")
 def tenants(lab, model):
     """All tenants' machines, each with the addresses that DHCP gave it."""
-    found = {}
-    for colour in COLOURS:
-        for port in model.projects[colour].ports.values():
-            tenant = Tenant(lab(port.host), port.binding.namespace)
-            tenant.lease = tenant.dhcp()
-            found[colour, port.name] = tenant
-    return found
+    return boot_all(lab, model)
 
 
 def test_dhcp_gives_the_address_the_topology_foretold(tenants, model):

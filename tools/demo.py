@@ -87,7 +87,7 @@ def main() -> int:
     say(f"Done in {time.monotonic() - started:.0f} s. Look around with:")
     say(f"  ansible-playbook -i {TOPOLOGY} -i {LAB_INVENTORY} weft.fabric.status")
     say(f"  ssh into a host: ansible-console -i {LAB_INVENTORY} cmp1")
-    say("and take it all down with: ansible-playbook weft.fabric.lab_down")
+    say("and take it all down with: ansible-playbook -i localhost, weft.fabric.lab_down")
     return 0
 
 

@@ -22,6 +22,7 @@ from ansible_collections.weft.fabric.plugins.module_utils import (
 from ansible_collections.weft.fabric.plugins.module_utils.namespaces_plan import Plan
 from ansible_collections.weft.fabric.plugins.module_utils.namespaces_step import (
     CREATE,
+    FINISH,
     KERNEL,
     REMOVE,
     REPLACE,
@@ -76,7 +77,7 @@ class NamespacesEngine(Engine):
         """Create and set up: the host first, since creating namespaces and pairs is its part."""
         by_namespace: t.Dict[t.Optional[str], t.List[Step]] = {None: []}
         for step in steps:
-            if step.phase in (CREATE, KERNEL, SETTINGS):
+            if step.phase in (CREATE, KERNEL, SETTINGS, FINISH):
                 by_namespace.setdefault(step.namespace, []).append(step)
         own = by_namespace.pop(None)
         first = _lines(own, CREATE)
@@ -87,6 +88,7 @@ class NamespacesEngine(Engine):
         _set_in_kernel(None, own)
         iproute.change(first + _lines(own, SETTINGS))
         iproute.change(_lines(own, SETTINGS, "ip6"), family=6)
+        _set_in_kernel(None, own, FINISH)
         for name, part in by_namespace.items():
             # Inside, sysctls and offloads come before the links are up: no frame is to be sent without them.
             kernel = [step for step in part if step.phase == KERNEL]
@@ -163,8 +165,8 @@ def _lines(steps: t.List[Step], phase: t.Optional[int], action: str = "ip") -> t
     return [step.text for step in steps if phase in (None, step.phase) and step.action == action]
 
 
-def _set_in_kernel(name: t.Optional[str], steps: t.List[Step]) -> None:
-    chosen = [step for step in steps if step.phase == KERNEL]
+def _set_in_kernel(name: t.Optional[str], steps: t.List[Step], phase: int = KERNEL) -> None:
+    chosen = [step for step in steps if step.phase == phase]
     if not chosen:
         return
     with netns.entered(name):

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.weft.fabric.plugins.module_utils import namespaces_routing
+from ansible_collections.weft.fabric.plugins.module_utils import namespaces_routing, netns
 from ansible_collections.weft.fabric.plugins.module_utils.namespaces_current import Current, State
 from ansible_collections.weft.fabric.plugins.module_utils.namespaces_desired import MARK, NOTHING, Link, Namespace
 from ansible_collections.weft.fabric.plugins.module_utils.namespaces_step import (
     CREATE,
+    FINISH,
     KERNEL,
     REMOVE,
     REPLACE,
@@ -79,7 +80,10 @@ class Plan(object):
         for device, sysctls in namespace.stack.items():
             # What is still to be made is made this way.
             if device in state.links and not state.stack[device]:
-                steps = [Step(KERNEL, None, "sysctl", path, value) for path, value in sysctls.items()]
+                # IPv6 that is switched off takes its addresses along, and none can be added any more: those that are to
+                # move have to move before, and those that come have to wait.
+                phase = KERNEL if netns.DEFAULT in sysctls.values() else FINISH
+                steps = [Step(phase, None, "sysctl", path, value) for path, value in sysctls.items()]
                 line = "the host's stack on %s: " % device
                 self.add("set %sas wanted" % line, steps, line + "not as wanted", line + "as wanted")
         namespaces_routing.plan(self, namespace, state)

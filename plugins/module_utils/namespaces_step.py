@@ -12,7 +12,8 @@ REPLACE = 1  # removes what stands in the way
 CREATE = 2
 KERNEL = 3  # what ip cannot do: sysctls, offloads, owners
 SETTINGS = 4
-REMOVE = 5  # the old goes last
+FINISH = 5  # what the kernel is told when addresses are where they belong
+REMOVE = 6  # the old goes last
 
 
 class Step(t.NamedTuple):

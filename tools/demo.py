@@ -64,6 +64,9 @@ def show_apart(tenants: dict[tuple[str, str], Tenant]) -> None:
 def main() -> int:
     model = build(str(TOPOLOGY))
     started = time.monotonic()
+    say("Bringing the lab up (the first time its hosts' root file systems are made, which takes a minute):")
+    up = play("weft.fabric.lab_up", Path("localhost,"), seconds=900)
+    say(f"  done in {up.seconds:.0f} s\n")
     say("The plan (site --check):")
     plan = play("weft.fabric.site", TOPOLOGY, "--check")
     for host, lines in plan.changes().items():

@@ -52,7 +52,9 @@ def command(playbook: str, inventory: Path, *arguments: str) -> list[str]:
     """Return the command line of a playbook against the lab."""
     return [
         str(Path(sys.executable).with_name("ansible-playbook")),
-        *("-i", str(inventory), "-i", str(LAB_INVENTORY)),
+        *("-i", str(inventory)),
+        # Before there is a lab, there is nothing to connect to either.
+        *(("-i", str(LAB_INVENTORY)) if LAB_INVENTORY.exists() else ()),
         *arguments,
         playbook,
     ]

@@ -53,9 +53,7 @@ def test_ipv6_addresses_move_to_the_bridge_and_back() -> None:
     ip("link add nic type bridge", "link set nic up", "link add br-u type bridge")
     for address in both:
         ip(f"address add {address} dev nic")
-    taken = outside(
-        existing("br-u", addresses=both, takes_addresses_from="nic"), existing("nic", host_stack=False)
-    )
+    taken = outside(existing("br-u", addresses=both, takes_addresses_from="nic"), existing("nic", host_stack=False))
     changes(taken)
     assert stack("nic") == OFF
     given = outside(existing("nic", addresses=both, host_stack=True))

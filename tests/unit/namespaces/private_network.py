@@ -10,6 +10,7 @@ all of /run is empty at first and gone afterwards, so a purge can be tried next 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import subprocess
@@ -17,31 +18,41 @@ import typing as t
 
 _FRESH = ("/run/netns", "/run/weft-fabric")
 
+# os.unshare() and os.setns() came with Python 3.12 only.
+_CLONE = {"net": 0x40000000, "mnt": 0x00020000}
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _checked(result: int) -> None:
+    if result != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
 
 @contextlib.contextmanager
 def private_network() -> t.Iterator[None]:
     """Be on a host without any network for a while."""
     assert os.geteuid() == 0, "these tests make network namespaces and need root"
-    flags = os.CLONE_NEWNET | os.CLONE_NEWNS
-    before = [(os.open(f"/proc/self/ns/{kind}", os.O_RDONLY), flag) for kind, flag in _kinds()]
+    before = [(os.open(f"/proc/self/ns/{kind}", os.O_RDONLY), flag) for kind, flag in _CLONE.items()]
     directory = os.getcwd()
+    made = [path for path in _FRESH if not os.path.isdir(path)]
     try:
-        os.unshare(flags)
+        for path in made:
+            os.mkdir(path)
+        _checked(_libc.unshare(sum(_CLONE.values())))
         subprocess.run(["mount", "--make-rprivate", "/"], check=True)
         for path in _FRESH:
-            os.makedirs(path, exist_ok=True)
             subprocess.run(["mount", "-t", "tmpfs", "tmpfs", path], check=True)
         ip("link set lo up")
         yield
     finally:
         for descriptor, flag in before:
-            os.setns(descriptor, flag)
+            _checked(_libc.setns(descriptor, flag))
             os.close(descriptor)
         os.chdir(directory)
-
-
-def _kinds() -> list[tuple[str, int]]:
-    return [("net", os.CLONE_NEWNET), ("mnt", os.CLONE_NEWNS)]
+        for path in made:
+            # In use by now: somebody else has made namespaces in the meantime.
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
 
 
 def ip(*lines: str, namespace: str | None = None) -> None:

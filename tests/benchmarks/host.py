@@ -139,7 +139,7 @@ def incumbent(directory: Path) -> float | None:
                     "openvswitch.openvswitch.openvswitch_bridge": {
                         "bridge": "weft-t-inc",
                         "fail_mode": "secure",
-                        "set": ["bridge weft-t-inc datapath_type=netdev"],
+                        "set": "bridge weft-t-inc datapath_type=netdev",
                     }
                 },
                 {

@@ -41,6 +41,7 @@ _RELEASE_ATTEMPTS = 3
 
 # A lease file that was not written to for so long, in seconds, is whole.
 _SETTLED = 0.01
+_SETTLE_LIMIT = 10.0
 
 
 class DhcpServersEngine(Engine):
@@ -218,7 +219,13 @@ class DhcpServersEngine(Engine):
         """
         found: t.Dict[str, str] = {}
         unsettled = {name: self._lease_text(name) for name in names}
+        deadline = time.monotonic() + _SETTLE_LIMIT
         while unsettled:
+            if time.monotonic() > deadline:
+                raise FabricError(
+                    "the lease file of DHCP server %s is being written without end: look at its unit's journal"
+                    % sorted(unsettled)[0]
+                )
             time.sleep(_SETTLED)
             again = {name: self._lease_text(name) for name in unsettled}
             found.update({name: text for name, text in again.items() if text == unsettled[name]})

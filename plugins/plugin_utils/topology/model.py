@@ -32,6 +32,17 @@ BINDING_KINDS = ("tap", "veth", "internal", "iface_id")
 # Bytes of the IP header around a tunnelled frame, by IP version.
 OUTER_IP_HEADER = {4: 20, 6: 40}
 
+# Who a port belongs to, when it is none of the file's own (Neutron: device_owner).
+DHCP_OWNER = "network:dhcp"
+ROUTER_INTERFACE_OWNER = "network:router_interface"
+ROUTER_GATEWAY_OWNER = "network:router_gateway"
+ROUTER_HA_OWNER = "network:router_ha_interface"
+
+# The hidden network over which a project's HA routers hear each other. Users' names begin with a letter or digit.
+HA_NETWORK = "_ha"
+HA_SUBNET = "ha"
+HA_CIDR = IPv4Network("169.254.192.0/18")  # Neutron's l3_ha_net_cidr
+
 # A local VLAN of 4095 is Neutron's quarantine (DEAD_VLAN_TAG); it is never allocated.
 LOCAL_VLAN_RANGE = (1, 4094)
 
@@ -150,6 +161,7 @@ class Network:
     local_vlan: int | None = None  # preferred VLAN on br-int; see Topology.local_vlan()
     mtu: int = 0  # bytes of IP packet; filled in by the allocator when the file does not say
     external: bool = False
+    shared: bool = False  # True: other projects' routers may have a leg in it
     mac_learning: bool = False  # True: unknown MACs live here; learn them and flood to find them
     dhcp_servers: int = 1  # on how many network nodes dnsmasq serves this network
     dns_domain: str = ""
@@ -214,7 +226,8 @@ class Port:
     allowed_address_pairs: tuple[AddressPair, ...] = ()
     dns_name: str = ""  # the port's name unless given
     extra_dhcp_opts: tuple[DhcpOption, ...] = ()
-    device_owner: str = ""  # network:dhcp for the ports the scheduler adds
+    device_owner: str = ""  # network:… for the ports the scheduler adds
+    router: tuple[str, str] | None = None  # whose leg it is: (project, name)
 
     @property
     def id(self) -> str:
@@ -225,6 +238,83 @@ class Port:
         return [ip.address for ip in self.fixed_ips if ip.address is not None]
 
 
+@dataclass(slots=True)
+class RouterInterface:
+    """One address of a router in a network inside the fabric (Neutron: router interface)."""
+
+    network: tuple[str, str]  # (project, name)
+    subnet: str
+    address: IPAddress | None = None  # the subnet's gateway_ip unless the file says otherwise
+
+
+@dataclass(slots=True)
+class ExternalGateway:
+    """How a router reaches what is outside the fabric (Neutron: external_gateway_info)."""
+
+    network: tuple[str, str]  # (project, name) of an external network
+    enable_snat: bool = True
+    fixed_ips: list[FixedIp] = field(default_factory=list)  # one of each IP version when the file names none
+    fixed_ips_given: bool = False
+
+
+@dataclass
+class Router:
+    """Joins subnets, and leads out of the fabric (Neutron: router)."""
+
+    name: str
+    project: str
+    where: Where
+    ha: bool = False
+    distributed: bool = False
+    network_nodes: int = 2  # ha: on how many network nodes it stands by
+    hosts: tuple[str, ...] = ()  # pinned placement, the preferred primary first
+    interfaces: list[RouterInterface] = field(default_factory=list)
+    external_gateway: ExternalGateway | None = None
+    routes: tuple[tuple[IPNetwork, IPAddress], ...] = ()  # (destination, nexthop); several of one destination: ECMP
+    # Scheduled: the network nodes it runs on, the preferred primary first. One, unless it is HA.
+    nodes: tuple[str, ...] = ()
+
+    @cached_property
+    def id(self) -> str:
+        return resource_id(self.project, "routers", self.name)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.project, self.name)
+
+
+@dataclass(slots=True)
+class PortForwarding:
+    """Ports of a floating IP that lead to ports of an address inside. Both ranges are equally long."""
+
+    protocol: str  # tcp | udp
+    external_ports: tuple[int, int]  # first and last
+    port: str  # a port of the floating IP's project
+    internal_ports: tuple[int, int]
+    internal_address: IPAddress | None = None  # the port's first IPv4 address unless the file says otherwise
+
+
+@dataclass
+class FloatingIp:
+    """An address outside that stands for one inside (Neutron: floating IP)."""
+
+    name: str
+    project: str
+    where: Where
+    network: tuple[str, str]  # (project, name) of an external network
+    address: IPAddress | None = None
+    pinned: bool = False
+    port: str | None = None  # a port of the same project; None: not in use, or port_forwardings only
+    fixed_address: IPAddress | None = None  # which of the port's addresses; the first IPv4 address unless given
+    port_forwardings: tuple[PortForwarding, ...] = ()
+    # Scheduled: the router that has it: (project, name). None while nothing uses the address.
+    router: tuple[str, str] | None = None
+
+    @cached_property
+    def id(self) -> str:
+        return resource_id(self.project, "floating_ips", self.name)
+
+
 @dataclass
 class Project:
     """A tenant: a name space for resources, apart from all others (Neutron: project)."""
@@ -233,6 +323,8 @@ class Project:
     where: Where
     networks: dict[str, Network] = field(default_factory=dict)
     ports: dict[str, Port] = field(default_factory=dict)
+    routers: dict[str, Router] = field(default_factory=dict)
+    floating_ips: dict[str, FloatingIp] = field(default_factory=dict)
 
 
 @dataclass
@@ -247,12 +339,26 @@ class Topology:
     projects: dict[str, Project] = field(default_factory=dict)
     # Scheduled: the DHCP port of a network on each network node that serves it.
     dhcp_ports: dict[tuple[str, str], list[Port]] = field(default_factory=dict)
+    # Scheduled: the legs of routers in a network. A leg that may be on several hosts (HA) has one Port for each, which
+    # share name, id, MAC and addresses.
+    router_ports: dict[tuple[str, str], list[Port]] = field(default_factory=dict)
     # Allocated: exceptions to Network.local_vlan, where two networks with one number meet on a host.
     local_vlan_overrides: dict[tuple[str, tuple[str, str]], int] = field(default_factory=dict)
 
     def networks(self) -> t.Iterator[Network]:
         for project in self.projects.values():
             yield from project.networks.values()
+
+    def routers(self) -> t.Iterator[Router]:
+        for project in self.projects.values():
+            yield from project.routers.values()
+
+    def floating_ips(self) -> t.Iterator[FloatingIp]:
+        for project in self.projects.values():
+            yield from project.floating_ips.values()
+
+    def router(self, key: tuple[str, str]) -> Router:
+        return self.projects[key[0]].routers[key[1]]
 
     @cached_property
     def tunnel_mtu(self) -> int:
@@ -266,13 +372,14 @@ class Topology:
 
     @cached_property
     def ports_by_network(self) -> dict[tuple[str, str], list[Port]]:
-        """All ports of each network, those of DHCP among them, in a stable order."""
+        """All ports of each network, those of DHCP and routers among them, in a stable order."""
         found: dict[tuple[str, str], list[Port]] = {network.key: [] for network in self.networks()}
         for project in self.projects.values():
             for port in project.ports.values():
                 found[(project.name, port.network)].append(port)
-        for key, ports in self.dhcp_ports.items():
-            found[key].extend(ports)
+        for scheduled in (self.dhcp_ports, self.router_ports):
+            for key, ports in scheduled.items():
+                found[key].extend(ports)
         return found
 
     @cached_property

@@ -54,12 +54,10 @@ _raw:
   elements: dict
 """
 
-import os
-
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.build import build
+from ansible_collections.weft.fabric.plugins.plugin_utils.host_state import read_template, topology_of
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.host import (
     CONCERNS,
     PREPARATIONS,
@@ -74,11 +72,8 @@ class LookupModule(LookupBase):
     def run(self, terms, variables=None, **kwargs):
         self.set_options(var_options=variables, direct=kwargs)
         host = variables["inventory_hostname"]
-        path = find_topology(self.get_option("topology"), variables)
         try:
-            topology = build(path)
-            if host not in topology.hosts:
-                raise AnsibleLookupError(f"host {host} does not stand in {path}: add it under hosts")
+            topology = topology_of(host, self.get_option("topology"), variables)
             return [self._compile(topology, host, str(term)) for term in terms]
         except TopologyError as error:
             raise AnsibleLookupError(str(error)) from error
@@ -92,29 +87,3 @@ class LookupModule(LookupBase):
         if concern not in known:
             raise AnsibleLookupError(f"there is no concern {concern}: use one of {', '.join(known)}")
         return compile_host(topology, host, concern, templates)[concern]
-
-
-def read_template(path):
-    """Return the text of a user's own template."""
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return stream.read()
-    except OSError as error:
-        raise AnsibleLookupError(f"template {path}: {error.strerror}") from error
-
-
-def find_topology(path, variables):
-    """Return the path of the topology on this machine."""
-    if not path:
-        raise AnsibleLookupError(
-            "no topology: use a topology file as the inventory, or set weft_topology to the path of one"
-        )
-    candidates = [str(path)]
-    for variable in ("playbook_dir", "inventory_dir"):
-        directory = variables.get(variable)
-        if directory:
-            candidates.append(os.path.join(str(directory), os.path.basename(str(path))))
-    for candidate in candidates:
-        if os.path.exists(candidate):
-            return candidate
-    raise AnsibleLookupError(f"topology not found, looked for: {', '.join(candidates)}")

@@ -78,8 +78,8 @@ class Engine(object):
         return {}
 
 
-def reconcile(engine, check_mode=False):
-    """Make it so, and return what an Ansible module returns.
+def converge(engine, check_mode=False):
+    """Make it so, and return the operations that took and the state that was read last.
 
     After applying, the state is read again, and what still differs is an error: an exit code of 0
     proves nothing (Open vSwitch reports a bridge it could not make with success).
@@ -99,6 +99,12 @@ def reconcile(engine, check_mode=False):
             "%s: %d of %d changes did not take effect, the first: %s. Look at the daemon's log on this host."
             % (engine.name, len(left), len(operations), left[0].text)
         )
+    return operations, current
+
+
+def reconcile(engine, check_mode=False):
+    """Make it so, and return what an Ansible module returns."""
+    operations, current = converge(engine, check_mode)
     result = summarise(operations)
     result.update(engine.extra(current))
     return result
@@ -106,14 +112,13 @@ def reconcile(engine, check_mode=False):
 
 def summarise(operations):
     """Turn operations into return values."""
-    digest = hashlib.sha256()
-    for operation in operations:
-        digest.update(operation.text.encode("utf-8") + b"\n")
+    # Sorted, so that it does not depend on what was made in how many turns.
+    texts = sorted(operation.text for operation in operations)
     return {
         "changed": bool(operations),
         "changes": [operation.text for operation in operations[:MAX_REPORTED_CHANGES]],
         "changes_total": len(operations),
-        "changes_digest": digest.hexdigest(),
+        "changes_digest": hashlib.sha256("".join(text + "\n" for text in texts).encode("utf-8")).hexdigest(),
         "diff": {
             "before": "".join(o.before + "\n" for o in operations if o.before),
             "after": "".join(o.after + "\n" for o in operations if o.after),
@@ -188,21 +193,28 @@ def host_lock(path=LOCK_FILE, seconds=LOCK_SECONDS):
 
 
 def run_module(module, engine_class):
-    """Run an engine as an Ansible module: the one place where errors become fail_json."""
+    """Run an engine as an Ansible module."""
     params = {key: value for key, value in module.params.items() if key != "save"}
+
+    def work():
+        result = reconcile(engine_class(params), module.check_mode)
+        if module.params.get("save") and not module.check_mode:
+            save_state(engine_class.name, params)
+        return result
+
+    run_writing(module, engine_class.name, work)
+
+
+def run_writing(module, name, work):
+    """Run a module that changes the host: the one place where errors become fail_json. work() returns the result."""
     command.use(command.module_runner(module))
     try:
-        if module.check_mode:
-            result = reconcile(engine_class(params), check_mode=True)
-        else:
-            with host_lock():
-                result = reconcile(engine_class(params))
-                if module.params.get("save"):
-                    save_state(engine_class.name, params)
+        with contextlib.nullcontext() if module.check_mode else host_lock():
+            result = work()
     except FabricError as error:
         module.fail_json(msg=str(error), invocation=_invocation(module))
     except OSError as error:
-        module.fail_json(msg="%s: %s" % (engine_class.name, error), invocation=_invocation(module))
+        module.fail_json(msg="%s: %s" % (name, error), invocation=_invocation(module))
     else:
         if not module._diff:
             result.pop("diff", None)

@@ -69,44 +69,10 @@ packages:
   sample: [openvswitch-switch]
 """
 
-import os
-
 from ansible.module_utils.basic import AnsibleModule
 
-# Debian's names first; the second column is Fedora's, RHEL's and their kin's.
-PACKAGES = {
-    "ip": ("iproute2", "iproute"),
-    "ovs-vsctl": ("openvswitch-switch", "openvswitch"),
-    "ovs-ofctl": ("openvswitch-switch", "openvswitch"),
-    "ovsdb-client": ("openvswitch-switch", "openvswitch"),
-    "dnsmasq": ("dnsmasq-base", "dnsmasq"),
-}
-
-
-def packages_for(programs, rpm):
-    """Return the sorted names of the packages that bring some programs."""
-    return sorted({PACKAGES[program][1 if rpm else 0] for program in programs})
-
-
-def read_mtu(name, root="/sys/class/net"):
-    """Return the MTU of an interface in bytes, or None when there is no such interface."""
-    try:
-        with open(os.path.join(root, name, "mtu"), "r", encoding="ascii") as stream:
-            return int(stream.read())
-    except FileNotFoundError:
-        return None
-
-
-def interface_problem(name, wanted, actual):
-    """Return what is wrong with an interface, or None."""
-    if actual is None:
-        return "interface %s does not exist on this host: correct its name in the topology" % name
-    if wanted and actual < wanted:
-        return (
-            "interface %s has an MTU of %d bytes, the topology counts on %d: full-sized frames would be lost "
-            "without a trace. Raise the interface's MTU or lower underlay_mtu" % (name, actual, wanted)
-        )
-    return None
+from ansible_collections.weft.fabric.plugins.module_utils.reconcile import run_info
+from ansible_collections.weft.fabric.plugins.module_utils.requirements import PACKAGES, missing_packages
 
 
 def main():
@@ -122,19 +88,12 @@ def main():
         },
         supports_check_mode=True,
     )
-    missing = [program for program in module.params["programs"] if module.get_bin_path(program) is None]
-    problems = []
-    for interface in module.params["interfaces"]:
-        problem = interface_problem(interface["name"], interface["mtu"], read_mtu(interface["name"]))
-        if problem:
-            problems.append(problem)
-    if problems:
-        module.fail_json(msg="; ".join(problems))
-    module.exit_json(
-        changed=False,
-        missing_programs=missing,
-        packages=packages_for(missing, os.path.exists("/etc/redhat-release")),
-    )
+
+    def read():
+        missing, packages = missing_packages(module, module.params["programs"], module.params["interfaces"])
+        return {"missing_programs": missing, "packages": packages}
+
+    run_info(module, read)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from ansible_collections.weft.fabric.plugins.module_utils.dhcp_servers import Dh
 from ansible_collections.weft.fabric.plugins.module_utils.namespaces import NamespacesEngine
 from ansible_collections.weft.fabric.plugins.module_utils.openflow_flows import OpenflowFlowsEngine
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_bridges import OvsBridgesEngine
+from ansible_collections.weft.fabric.plugins.module_utils.ovs_tunnel_routes import OvsTunnelRoutesEngine
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import (
     FabricError,
     Operation,
@@ -30,6 +31,7 @@ Concern = namedtuple("Concern", "name engine kept")
 CONCERNS = (
     Concern("namespaces", NamespacesEngine, True),
     Concern("ovs_bridges", OvsBridgesEngine, True),
+    Concern("ovs_tunnel_routes", OvsTunnelRoutesEngine, True),
     Concern("openflow_flows", OpenflowFlowsEngine, True),
     Concern("dhcp_servers", DhcpServersEngine, True),
     Concern("boot_replay", BootReplayEngine, False),

@@ -76,6 +76,9 @@ def where_uuid(uuid):
 class OvsdbClient(object):
     """A connection to ovsdb-server. Use it as a context manager."""
 
+    #: who listens, for errors
+    server = "ovsdb-server"
+
     def __init__(self, path=None, timeout=REQUEST_TIMEOUT):
         path = path or DEFAULT_SOCKET
         self.path = path[len("unix:") :] if path.startswith("unix:") else path
@@ -123,7 +126,9 @@ class OvsdbClient(object):
                 self._send({"result": message["params"], "error": None, "id": message["id"]}, deadline)
             elif message.get("id") == self._serial and "method" not in message:
                 if message.get("error") is not None:
-                    raise FabricError("ovsdb-server at %s refused %s: %s" % (self.path, method, message["error"]))
+                    raise FabricError(
+                        "%s at %s refused %s: %s" % (self.server, self.path, method, str(message["error"]).strip())
+                    )
                 return message["result"]
 
     def select(self, tables):

@@ -22,6 +22,7 @@ from ansible_collections.weft.fabric.plugins.module_utils.dhcp_servers import Dh
 from ansible_collections.weft.fabric.plugins.module_utils.namespaces import NamespacesEngine
 from ansible_collections.weft.fabric.plugins.module_utils.openflow_flows import OpenflowFlowsEngine
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_bridges import OvsBridgesEngine
+from ansible_collections.weft.fabric.plugins.module_utils.ovs_tunnel_routes import OvsTunnelRoutesEngine
 from ansible_collections.weft.fabric.plugins.module_utils.ovsdb import OvsdbClient
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import (
     LOCK_FILE,
@@ -87,6 +88,8 @@ STEPS = (
     Step("ovs_bridges", "ovs_bridges", OvsBridgesEngine, additions),
     Step("openflow_flows", "openflow_flows", OpenflowFlowsEngine, flows),
     Step("namespaces", "namespaces", NamespacesEngine, additions),
+    # Open vSwitch looks for the tunnels' source address when it is told the route, so this comes after the addresses.
+    Step("ovs_tunnel_routes", "ovs_tunnel_routes", OvsTunnelRoutesEngine, additions),
     Step("dhcp_servers", "dhcp_servers", DhcpServersEngine, additions),
 )
 

@@ -11,8 +11,9 @@ short_description: Make a host look as the topology says
 version_added: 0.1.0
 description:
   - Compiles the topology for the host of the running task, as P(weft.fabric.host_state#lookup) does, and makes the host
-    so with the engines of M(weft.fabric.namespaces), M(weft.fabric.ovs_bridges), M(weft.fabric.openflow_flows),
-    M(weft.fabric.dhcp_servers) and M(weft.fabric.boot_replay), one after the other in one call.
+    so with the engines of M(weft.fabric.namespaces), M(weft.fabric.ovs_bridges), M(weft.fabric.ovs_tunnel_routes),
+    M(weft.fabric.openflow_flows), M(weft.fabric.dhcp_servers) and M(weft.fabric.boot_replay), one after the other in
+    one call.
   - It does what those modules do, in the order in which a host wants it. One call costs the controller a third of a
     second for each host, whatever it does, and a thousand hosts feel the difference.
   - Before anything is changed it looks for the programs and network cards that are needed. When a program is missing,
@@ -32,7 +33,14 @@ options:
       - V(underlay) is what tunnels need. V(boot_replay) brings all of it back after a reboot.
     type: list
     elements: str
-    choices: [underlay, namespaces, ovs_bridges, openflow_flows, dhcp_servers, boot_replay]
+    choices:
+      - underlay
+      - namespaces
+      - ovs_bridges
+      - ovs_tunnel_routes
+      - openflow_flows
+      - dhcp_servers
+      - boot_replay
   keep:
     description:
       - Concerns of which nothing is removed that the collection made before and the topology no longer names.
@@ -109,18 +117,18 @@ milliseconds:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.weft.fabric.plugins.module_utils.host_state import HostRun
+from ansible_collections.weft.fabric.plugins.module_utils.host_state import CONCERNS, HostRun
 from ansible_collections.weft.fabric.plugins.module_utils.packing import unpack
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import run_writing
 from ansible_collections.weft.fabric.plugins.module_utils.requirements import missing_packages
 
-CONCERNS = ["underlay", "namespaces", "ovs_bridges", "openflow_flows", "dhcp_servers", "boot_replay"]
+CHOICES = ["underlay", *(concern.name for concern in CONCERNS)]
 
 
 def main():
     module = AnsibleModule(
         argument_spec=dict(
-            concerns=dict(type="list", elements="str", choices=CONCERNS),
+            concerns=dict(type="list", elements="str", choices=CHOICES),
             keep=dict(type="list", elements="str", default=[]),
             topology=dict(type="str"),
             templates=dict(type="dict", default={}),

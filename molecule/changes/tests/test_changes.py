@@ -14,10 +14,6 @@ from ansible_collections.weft.fabric.tests.wire.tenant import Tenant, boot_all
 
 HOSTS = ("net1", "net2", "cmp1", "cmp2")
 
-# Nothing of ours is lost. But whenever a device of the host comes or goes, Open vSwitch's userspace tunnels read the
-# routes anew, and what falls into that moment is dropped: a packet now and then on a busy machine (docs/limits.md).
-MOST_LOST = 2
-
 # One of each kind that the collection makes, without its mark.
 FOREIGN_UP = r"""
 ovs-vsctl --may-exist add-br weft-t-br -- set bridge weft-t-br datapath_type=netdev
@@ -89,7 +85,7 @@ def step(figure, tenants, name, topology):
     )
     assert foretold.changes() == done.changes()
     for ping in pings:
-        assert len(ping.lost) <= MOST_LOST
+        assert not ping.lost
     return done
 
 

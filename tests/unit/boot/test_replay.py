@@ -124,6 +124,7 @@ def test_the_order_of_boot() -> None:
         "ovs_bridges",
         "openflow_flows",
         "namespaces",
+        "ovs_tunnel_routes",
         "dhcp_servers",
     ]
     assert all(step.engine.name == step.state for step in replay.STEPS)

@@ -70,7 +70,7 @@ def _integration_ports(view: HostView) -> t.Iterator[Item]:
 
 def _tunnel_ports(view: HostView) -> t.Iterator[Item]:
     yield patch(names.PATCH_TO_INTEGRATION, names.PATCH_TO_TUNNEL)
-    local = str(vtep(view.host))
+    source = underlay.tunnel_source(view)
     taken: dict[str, Host] = {}
     for tunnel_type, host in view.peers:
         name = names.tunnel_name(tunnel_type, vtep(host))
@@ -85,7 +85,7 @@ def _tunnel_ports(view: HostView) -> t.Iterator[Item]:
                 "type": tunnel_type,
                 "options": {
                     "key": "flow",
-                    "local_ip": local,
+                    **source,
                     "remote_ip": str(vtep(host)),
                     "df_default": "true",
                 },

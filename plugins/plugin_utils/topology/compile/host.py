@@ -61,6 +61,7 @@ def compile_underlay(view: HostView) -> Arguments:
 CONCERNS: dict[str, t.Callable[[HostView, Templates], Arguments]] = {
     "namespaces": lambda view, _templates: links.compile_namespaces(view),
     "ovs_bridges": lambda view, _templates: bridges.compile_bridges(view),
+    "ovs_tunnel_routes": lambda view, _templates: underlay.compile_tunnel_routes(view),
     "openflow_flows": lambda view, _templates: compile_flows(view),
     "dhcp_servers": dhcp.compile_dhcp,
 }

@@ -10,9 +10,11 @@ addresses and interfaces stay whose they are.
 
 from __future__ import annotations
 
+from ipaddress import ip_interface
+
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import names
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.ovs_items import Item, bridge, device
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import HostView
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import HostView, vtep
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import Host, Underlay, resource_id
 
 
@@ -98,6 +100,29 @@ def compile_namespace(view: HostView) -> Item | None:
     given = underlay.routes if underlay is not None else ()
     routes = [{"to": str(to), "via": str(via), **device} for to, via in given]
     return {"links": links, "routes": routes} if links or routes else None
+
+
+def compile_tunnel_routes(view: HostView) -> dict[str, list[Item]]:
+    """Return how userspace tunnels reach the other hosts: arguments of ovs_tunnel_routes."""
+    moved = _moved(view)
+    if moved is None or not view.tunnel_networks:
+        return {"routes": []}
+    route = {"bridge": _bridge_name(moved), "source": str(moved.address)}
+    routes: list[Item] = []
+    if moved.prefix_length is not None:
+        routes.append({"to": str(ip_interface(f"{moved.address}/{moved.prefix_length}").network), **route})
+    routes += [{"to": str(to), "via": str(via), **route} for to, via in moved.routes]
+    return {"routes": routes}
+
+
+def tunnel_source(view: HostView) -> dict[str, str]:
+    """Return the option of a tunnel that names this host's end of it, where it has to.
+
+    The userspace datapath takes the address from the route. Named here, it would need the kernel's own route to the
+    address as well, and that goes and comes with every device of the host.
+    """
+    address = vtep(view.host)
+    return {} if _moved(view) is not None else {"local_ip": str(address)}
 
 
 def _moved(view: HostView) -> Underlay | None:

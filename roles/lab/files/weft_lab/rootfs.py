@@ -119,6 +119,9 @@ FILES = {
     # ovs-ctl refuses to start where the kernel's module is missing; the userspace datapath needs none, and
     # a host of the lab could not load one. The lab loads it on the machine beforehand, where there is one.
     "etc/modprobe.d/lab.conf": "install openvswitch /bin/true\n",
+    # Open vSwitch would drop and copy the kernel's routes whenever a device comes or goes, and frames with them; the
+    # collection gives tunnels routes of their own.
+    "etc/default/openvswitch-switch": 'OVS_CTL_OPTS="--ovs-vswitchd-options=--disable-system-route"\n',
     # Programs that find no file complain; the hosts have no name server to ask.
     "etc/resolv.conf": "",
     "etc/machine-id": "",

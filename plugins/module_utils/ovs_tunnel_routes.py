@@ -1,0 +1,148 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Routes that Open vSwitch's userspace tunnels take.
+
+Open vSwitch copies the kernel's routes, and drops and copies them all anew whenever any device of the host changes: a
+frame that looks for its tunnel in between is lost. Routes that were added by hand stay.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import typing as t
+
+from ansible_collections.weft.fabric.plugins.module_utils.ovs_snapshot import is_ours, read_snapshot
+from ansible_collections.weft.fabric.plugins.module_utils.ovsdb import DEFAULT_SOCKET, OvsdbClient
+from ansible_collections.weft.fabric.plugins.module_utils.reconcile import Engine, FabricError, Operation, read_file
+
+PID_FILE = "ovs-vswitchd.pid"
+_USER_ROUTE = re.compile(r"^User: (\S+)(?: MARK \S+)? dev (\S+)(?: GW (\S+))?(?: SRC (\S+))?", re.MULTILINE)
+
+
+class Route(t.NamedTuple):
+    """A route: where to, through which bridge, by which gateway, from which address."""
+
+    to: str
+    bridge: str
+    via: t.Optional[str]
+    source: t.Optional[str]
+
+    def __str__(self) -> str:
+        words = [self.to] + (["via " + self.via] if self.via else []) + ["dev " + self.bridge]
+        return " ".join(words + (["from " + self.source] if self.source else []))
+
+
+class VswitchdClient(OvsdbClient):
+    """A connection to ovs-vswitchd's control socket, which speaks JSON-RPC as the database does."""
+
+    server = "ovs-vswitchd"
+
+
+def control_socket(database_socket: t.Optional[str]) -> str:
+    """Return the path of the control socket; its name holds the number of the process."""
+    directory = os.path.dirname(database_socket or DEFAULT_SOCKET)
+    number = (read_file(os.path.join(directory, PID_FILE)) or "").strip()
+    if not number.isdigit():
+        raise FabricError(
+            "ovs-vswitchd does not run (there is no %s). Start it: systemctl start openvswitch-switch, or openvswitch."
+            % os.path.join(directory, PID_FILE)
+        )
+    return os.path.join(directory, "ovs-vswitchd.%s.ctl" % number)
+
+
+def parse_routes(text: str) -> t.Dict[str, Route]:
+    """Return the routes that were added by hand, by destination, from what ovs/route/show says."""
+    found = [Route(*(word or None for word in match)) for match in _USER_ROUTE.findall(text)]
+    return {route.to: route for route in found}
+
+
+class Current(t.NamedTuple):
+    """What was read: the routes by destination, and the bridges that bear the collection's mark."""
+
+    routes: t.Dict[str, Route]
+    ours: t.FrozenSet[str]
+
+
+def read_current(database_socket: t.Optional[str]) -> Current:
+    """Read routes and marks."""
+    with OvsdbClient(database_socket) as client:
+        snapshot = read_snapshot(client)
+    with VswitchdClient(control_socket(database_socket)) as client:
+        routes = parse_routes(client.call("ovs/route/show", []))
+    return Current(routes, frozenset(name for name, row in snapshot.bridges.items() if is_ours(row)))
+
+
+def route_items(database_socket: t.Optional[str], everything: bool = False) -> t.List[t.Dict[str, t.Any]]:
+    """Return the routes in the shape the module takes."""
+    current = read_current(database_socket)
+    found = (route for _to, route in sorted(current.routes.items()) if everything or route.bridge in current.ours)
+    return [dict(route._asdict(), state="present") for route in found]
+
+
+class OvsTunnelRoutesEngine(Engine):
+    """Makes the routes of userspace tunnels what the list says."""
+
+    name = "ovs_tunnel_routes"
+
+    def __init__(self, params):
+        super().__init__(params)
+        self.socket = params.get("socket")
+
+    def read(self):
+        return read_current(self.socket)
+
+    def diff(self, current):
+        wanted = {}
+        operations = []
+        for item in self.params.get("routes") or []:
+            route = _wanted(item)
+            if item.get("state") in (None, "present"):
+                if route.to in wanted:
+                    raise FabricError("the tunnel route to %s is listed twice" % route.to)
+                wanted[route.to] = route
+            elif route.to in current.routes:
+                operations.append(_removal(current.routes[route.to]))
+        for to, route in wanted.items():
+            old = current.routes.get(to)
+            if not _same(route, old):
+                text = "%s: %s" % (_line(route), "add" if old is None else "replace " + str(old))
+                before = _line(old) if old is not None else ""
+                operations.append(Operation(text, (old, route), before, _line(route)))
+        if self.params.get("purge"):
+            listed = {_wanted(item).to for item in self.params.get("routes") or []}
+            surplus = (old for to, old in sorted(current.routes.items()) if to not in listed)
+            operations += [_removal(old) for old in surplus if old.bridge in current.ours]
+        return operations
+
+    def apply(self, operations):
+        with VswitchdClient(control_socket(self.socket)) as client:
+            for operation in operations:
+                old, new = operation.payload
+                # The source address is looked for when a route is added, and at no other time.
+                if old is not None:
+                    client.call("ovs/route/del", [old.to])
+                if new is not None:
+                    client.call("ovs/route/add", [new.to, new.bridge] + ([new.via] if new.via else []))
+
+
+def _wanted(item: t.Dict[str, t.Any]) -> Route:
+    try:
+        to = str(ipaddress.ip_network(item["to"]))
+    except ValueError as error:
+        raise FabricError("tunnel route %s: %s" % (item["to"], error)) from error
+    return Route(to, item.get("bridge") or "", item.get("via"), item.get("source"))
+
+
+def _same(route: Route, old: t.Optional[Route]) -> bool:
+    return old is not None and old == route._replace(source=route.source or old.source)
+
+
+def _removal(old: Route) -> Operation:
+    return Operation(_line(old) + ": remove", (old, None), before=_line(old))
+
+
+def _line(route: Route) -> str:
+    return "tunnel route " + str(route)

@@ -14,7 +14,7 @@ import os
 import re
 import typing as t
 
-from ansible_collections.weft.fabric.plugins.module_utils.ovs_snapshot import is_ours, read_snapshot
+from ansible_collections.weft.fabric.plugins.module_utils.ovs_snapshot import is_ours
 from ansible_collections.weft.fabric.plugins.module_utils.ovsdb import DEFAULT_SOCKET, OvsdbClient
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import Engine, FabricError, Operation, read_file
 
@@ -55,7 +55,7 @@ def control_socket(database_socket: t.Optional[str]) -> str:
 
 def parse_routes(text: str) -> t.Dict[str, Route]:
     """Return the routes that were added by hand, by destination, from what ovs/route/show says."""
-    found = [Route(*(word or None for word in match)) for match in _USER_ROUTE.findall(text)]
+    found = (Route(to, bridge, via or None, source or None) for to, bridge, via, source in _USER_ROUTE.findall(text))
     return {route.to: route for route in found}
 
 
@@ -69,10 +69,10 @@ class Current(t.NamedTuple):
 def read_current(database_socket: t.Optional[str]) -> Current:
     """Read routes and marks."""
     with OvsdbClient(database_socket) as client:
-        snapshot = read_snapshot(client)
+        bridges = client.select({"Bridge": ["name", "external_ids"]})["Bridge"]
     with VswitchdClient(control_socket(database_socket)) as client:
         routes = parse_routes(client.call("ovs/route/show", []))
-    return Current(routes, frozenset(name for name, row in snapshot.bridges.items() if is_ours(row)))
+    return Current(routes, frozenset(row["name"] for row in bridges if is_ours(row)))
 
 
 def route_items(database_socket: t.Optional[str], everything: bool = False) -> t.List[t.Dict[str, t.Any]]:

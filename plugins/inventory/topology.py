@@ -10,8 +10,9 @@ short_description: Hosts and groups from a topology file
 version_added: 0.1.0
 description:
   - Reads a topology file (or a directory with one), checks it, and gives Ansible its hosts.
-  - Makes the groups C(network_node) and C(compute_node) by role, C(physnet_NAME) for the hosts that reach a
-    physical network, and C(project_NAME) for the hosts on which a project is present.
+  - Makes the groups C(network_node) and C(compute_node) by role, C(router_node) for the hosts on which a router
+    is, C(physnet_NAME) for the hosts that reach a physical network, and C(project_NAME) for the hosts on which a
+    project is present.
   - Each host gets a few small variables only. What a host must look like is compiled when its play asks for it,
     with P(weft.fabric.host_state#lookup).
   - Never writes and needs no host. Numbers that the lock file does not hold yet are computed in memory.
@@ -58,7 +59,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 from ansible.template import trust_as_template
 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.build import build_all
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import HOST_ROLES
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import HOST_ROLES, ROUTER_GROUP
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.problems import TopologyError
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.sources import root_of
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.yamlmap import Unsafe, Vault
@@ -96,7 +97,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         self._add_hosts(built.topology, os.path.abspath(path))
 
     def _add_hosts(self, topology, path):
-        for group in (*HOST_ROLES, *(f"physnet_{name}" for name in topology.physical_networks)):
+        for group in (*HOST_ROLES, ROUTER_GROUP, *(f"physnet_{name}" for name in topology.physical_networks)):
             self.inventory.add_group(group_name(group))
         for project in topology.projects:
             self.inventory.add_group(group_name(f"project_{project}"))
@@ -147,6 +148,7 @@ def host_groups(topology, host):
     projects = sorted({network.project for network in topology.networks_by_host[host.name]})
     return [
         *host.roles,
+        *([ROUTER_GROUP] if host.name in topology.router_hosts else []),
         *(f"physnet_{name}" for name in sorted(host.physical_networks)),
         *(f"project_{name}" for name in projects),
     ]

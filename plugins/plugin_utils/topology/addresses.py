@@ -10,8 +10,8 @@ from ipaddress import IPv4Address, IPv6Address
 
 from .eui64 import interface_identifier
 from .lockfile import Entry, Lock
-from .model import FixedIp, IPAddress, Network, Port, Subnet, Topology
-from .pool import Pool, network_path, port_path
+from .model import FixedIp, FloatingIp, IPAddress, Network, Port, Subnet, Topology
+from .pool import Pool, floating_ip_path, network_path, port_path
 from .problems import Problems
 
 # From so many addresses at the beginning of an IPv6 subnet one is chosen, unless it has allocation_pools.
@@ -19,9 +19,13 @@ IPV6_ADDRESSES = 2**24
 
 
 def allocate_addresses(topology: Topology, lock: Lock, problems: Problems, written: dict[str, Entry]) -> None:
-    """Give every port its addresses."""
+    """Give every port its addresses, and every floating IP its own."""
+    floating_ips: dict[tuple[str, str], list[FloatingIp]] = {}
+    for floating_ip in topology.floating_ips():
+        floating_ips.setdefault(floating_ip.network, []).append(floating_ip)
     for key, ports in topology.ports_by_network.items():
-        _Addresses(topology.network(key), lock, problems, written).allocate(ports)
+        addresses = _Addresses(topology.network(key), lock, problems, written)
+        addresses.allocate(ports, floating_ips.get(key, ()))
 
 
 class _Addresses:
@@ -34,7 +38,7 @@ class _Addresses:
         self._written = written
         self._pools = {subnet.name: subnet_pool(network, subnet, problems) for subnet in network.subnets.values()}
 
-    def allocate(self, ports: list[Port]) -> None:
+    def allocate(self, ports: list[Port], floating_ips: t.Sequence[FloatingIp]) -> None:
         """Settle what is pinned, derived or locked first, and choose the others in an order that never changes."""
         waiting: list[tuple[str, str, Port, FixedIp]] = []
         for port in ports:
@@ -45,8 +49,13 @@ class _Addresses:
             for key, fixed in _keys(port):
                 if fixed.subnet in self._pools and not self._settle(path, key, locked, port, fixed):
                     waiting.append((path, key, port, fixed))
+        unsettled = [floating_ip for floating_ip in floating_ips if not self._settle_floating(floating_ip)]
         for path, key, port, fixed in sorted(waiting, key=lambda row: row[:2]):
-            self._choose(path, key, port, fixed)
+            # The ports of a leg that is on several hosts share their addresses: the first one has been given them.
+            if fixed.address is None:
+                self._choose(path, key, port, fixed)
+        for floating_ip in sorted(unsettled, key=floating_ip_path):
+            self._choose_floating(floating_ip)
 
     def _locked(self, path: str) -> dict[str, t.Any]:
         addresses = self._lock.get(path).get("addresses")
@@ -56,7 +65,9 @@ class _Addresses:
         """Take an address that is pinned, follows from the MAC, or stands in the lock; False: one must be chosen."""
         subnet, pool = self._network.subnets[fixed.subnet], self._pools[fixed.subnet]
         if fixed.address is not None:
-            pool.hold(int(fixed.address), path, port.where)
+            # The pool holds the gateway_ip already. Only one router can have it: see check_routers.py.
+            if port.router is None or fixed.address != subnet.gateway_ip:
+                pool.hold(int(fixed.address), path, port.where)
             return True
         if is_auto(subnet):
             if port.mac_address:
@@ -87,6 +98,44 @@ class _Addresses:
     def _take(self, path: str, key: str, fixed: FixedIp, address: IPAddress) -> None:
         fixed.address = address
         self._written.setdefault(path, {}).setdefault("addresses", {})[key] = str(address)
+
+    def _settle_floating(self, floating_ip: FloatingIp) -> bool:
+        """Take a floating IP's address that is pinned or stands in the lock; False: one must be chosen."""
+        path = floating_ip_path(floating_ip)
+        if floating_ip.address is not None:
+            self._pool_of(floating_ip.address).hold(int(floating_ip.address), path, floating_ip.where)
+            return True
+        locked = self._lock.get(path).get("address")
+        for subnet in self._ipv4_subnets() if locked is not None else ():
+            address = _usable(subnet, locked)
+            if address is not None:
+                self._pools[subnet.name].hold(int(address), path, self._lock.where(path))
+                self._take_floating(path, floating_ip, address)
+                return True
+        return False
+
+    def _choose_floating(self, floating_ip: FloatingIp) -> None:
+        path = floating_ip_path(floating_ip)
+        for subnet in self._ipv4_subnets():
+            number = self._pools[subnet.name].choose(path, floating_ip.where)
+            if number is not None:
+                self._take_floating(path, floating_ip, IPv4Address(number))
+                return
+        self._problems.add(
+            floating_ip.where,
+            f"no address is left for floating IPs in network {self._network.project}/{self._network.name}",
+            "enlarge the allocation_pools of its subnets, or add a subnet",
+        )
+
+    def _take_floating(self, path: str, floating_ip: FloatingIp, address: IPAddress) -> None:
+        floating_ip.address = address
+        self._written.setdefault(path, {})["address"] = str(address)
+
+    def _ipv4_subnets(self) -> list[Subnet]:
+        return [subnet for subnet in self._network.subnets.values() if subnet.ip_version == 4]
+
+    def _pool_of(self, address: IPAddress) -> Pool:
+        return next(self._pools[s.name] for s in self._network.subnets.values() if address in s.cidr)
 
 
 def _keys(port: Port) -> t.Iterator[tuple[str, FixedIp]]:

@@ -15,7 +15,7 @@ import typing as t
 from .addresses import allocate_addresses
 from .lockfile import Entry, Lock
 from .model import LOCAL_VLAN_RANGE, TUNNEL_TYPES, Network, Port, Topology
-from .pool import Pool, network_path, port_path
+from .pool import Pool, network_path, port_path, router_path
 from .problems import Problems
 
 # Small VNIs are what people pin by hand; those we choose start above the VLAN range.
@@ -37,6 +37,10 @@ def allocate(topology: Topology, lock: Lock, problems: Problems) -> Lock:
     _allocate_local_vlans(topology, lock, problems, written)
     _allocate_macs(ports, lock, problems, written)
     allocate_addresses(topology, lock, problems, written)
+    for router in topology.routers():
+        # Where the scheduler has put it: held like a number, so that it stays there.
+        if router.nodes and not router.hosts:
+            _note(written, router_path(router.key), "hosts", list(router.nodes))
     for network in topology.networks():
         if not network.mtu:
             network.mtu = largest_mtu(topology, network)
@@ -124,11 +128,15 @@ def _allocate_vlans_by_host(topology: Topology, lock: Lock, problems: Problems, 
                 _note(written, path, "local_vlan", number)
             else:
                 waiting.append(network)
-        for network in sorted(waiting, key=lambda network: (network.local_vlan is None, network_path(network))):
-            path = f"{network_path(network)}/hosts/{host}"
+        # First whoever can have its own number, which nobody else's is; a choice could otherwise fall on one of them.
+        homeless = []
+        for network in waiting:
             if network.local_vlan is not None and network.local_vlan not in pool.holders:
-                pool.hold(network.local_vlan, path, network.where)
-                continue
+                pool.hold(network.local_vlan, network_path(network), network.where)
+            else:
+                homeless.append(network)
+        for network in sorted(homeless, key=network_path):
+            path = f"{network_path(network)}/hosts/{host}"
             number = pool.choose(path, network.where)
             if number is None:
                 problems.add(
@@ -175,8 +183,10 @@ def _allocate_macs(ports: list[Port], lock: Lock, problems: Problems, written: d
         pool.hold(number, path, lock.where(path))
         port.mac_address = mac_text(number)
         _note(written, path, "mac_address", port.mac_address)
+    chosen: dict[str, int | None] = {}
     for path, port in sorted(waiting, key=lambda row: row[0]):
-        number = pool.choose(path, port.where)
+        # The ports of a leg that is on several hosts have one path, and one MAC.
+        number = chosen[path] = chosen[path] if path in chosen else pool.choose(path, port.where)
         if number is None:
             problems.add(port.where, "no MAC address is left", "remove ports")
         else:

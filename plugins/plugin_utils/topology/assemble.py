@@ -10,16 +10,22 @@ import typing as t
 
 from .checker import Checker, Entry, Read
 from .model import (
+    TUNNEL_TYPES,
     AddressPair,
     Binding,
     DhcpOption,
+    ExternalGateway,
     FixedIp,
+    FloatingIp,
     Host,
     HostPhysicalNetwork,
     Network,
     PhysicalNetwork,
     Port,
+    PortForwarding,
     Project,
+    Router,
+    RouterInterface,
     Subnet,
     Topology,
     Underlay,
@@ -62,6 +68,8 @@ class Assembler:
     def _root(self, file: str, given: Read) -> None:
         self._defaults.update(given.get("defaults") or {})
         self.topology.underlay_mtu = self._defaults["underlay_mtu"]
+        if self._defaults["network_type"] in TUNNEL_TYPES:
+            self.topology.tunnel_type = self._defaults["network_type"]
         self.topology.inventory_options = {a.name: given[a.name] for a in CONSTRUCTED if a.name in given}
         if "plugin" not in given and "plugin" not in self._sources.documents[file]:
             where = Where(file, 1, "(file)")
@@ -132,6 +140,10 @@ class Assembler:
             self._network(file, project, item)
         for item in entry.values.get("ports", ()):
             self._port(file, project, item)
+        for item in entry.values.get("routers", ()):
+            self._router(file, project, item)
+        for item in entry.values.get("floating_ips", ()):
+            self._floating_ip(file, project, item)
 
     def _network(self, file: str, project: Project, entry: Entry) -> None:
         known = project.networks
@@ -144,6 +156,7 @@ class Assembler:
         network.segmentation_id = given.get("segmentation_id")
         network.mtu = given.get("mtu", 0)
         network.external = given.get("external", False)
+        network.shared = given.get("shared", False)
         network.mac_learning = given.get("mac_learning", False)
         network.dhcp_servers = self._given(given, "dhcp_servers", "dhcp_servers")
         network.dns_domain = given.get("dns_domain", "")
@@ -186,9 +199,7 @@ class Assembler:
         if "mac_address" in given:
             port.mac_address, port.mac_pinned = given["mac_address"], True
         if given.get("fixed_ips") is not None:
-            port.fixed_ips = [
-                FixedIp(item.get("subnet", ""), item.get("address"), "address" in item) for item in given["fixed_ips"]
-            ]
+            port.fixed_ips = _fixed_ips(given)
             port.fixed_ips_given = True
         if given.get("binding"):
             port.binding = Binding(**given["binding"])
@@ -201,6 +212,70 @@ class Assembler:
         port.extra_dhcp_opts = _options(given)
         known[entry.name] = port
         self._finish(entry, "ports", project.name, entry.name)
+
+    def _router(self, file: str, project: Project, entry: Entry) -> None:
+        known = project.routers
+        if self._twice(file, entry, known[entry.name].where if entry.name in known else None):
+            return
+        given = entry.values
+        router = Router(entry.name, project.name, Where(file, entry.line, entry.path))
+        router.ha = given.get("ha", False)
+        router.distributed = given.get("distributed", False)
+        router.hosts = tuple(given.get("hosts") or ())
+        router.network_nodes = given.get("network_nodes", len(router.hosts) or router.network_nodes)
+        router.interfaces = [
+            RouterInterface(_network(project, item), item.get("subnet", ""), item.get("address"))
+            for item in given.get("interfaces") or ()
+        ]
+        if given.get("external_gateway"):
+            router.external_gateway = _external_gateway(project, given["external_gateway"])
+        router.routes = tuple((route["destination"], route["nexthop"]) for route in given.get("routes") or ())
+        known[entry.name] = router
+        self._finish(entry, "routers", project.name, entry.name)
+
+    def _floating_ip(self, file: str, project: Project, entry: Entry) -> None:
+        known = project.floating_ips
+        if self._twice(file, entry, known[entry.name].where if entry.name in known else None):
+            return
+        if not entry.complete:
+            self._finish(entry, "floating_ips", project.name, entry.name)
+            return
+        given = entry.values
+        floating_ip = FloatingIp(
+            entry.name, project.name, Where(file, entry.line, entry.path), _network(project, given)
+        )
+        floating_ip.address = given.get("address")
+        floating_ip.pinned = "address" in given
+        floating_ip.port = given.get("port")
+        floating_ip.fixed_address = given.get("fixed_ip")
+        floating_ip.port_forwardings = tuple(
+            PortForwarding(
+                item["protocol"], item["external_port"], item["port"], item["internal_port"], item.get("fixed_ip")
+            )
+            for item in given.get("port_forwardings") or ()
+        )
+        known[entry.name] = floating_ip
+        self._finish(entry, "floating_ips", project.name, entry.name)
+
+
+def _network(project: Project, given: Read) -> tuple[str, str]:
+    """Return the key of the network that a resource of a project names."""
+    owner, name = given["network"]
+    return owner or project.name, name
+
+
+def _fixed_ips(given: Read) -> list[FixedIp]:
+    return [
+        FixedIp(item.get("subnet", ""), item.get("address"), "address" in item) for item in given["fixed_ips"] or ()
+    ]
+
+
+def _external_gateway(project: Project, given: Read) -> ExternalGateway:
+    gateway = ExternalGateway(_network(project, given), given.get("enable_snat", True))
+    if given.get("fixed_ips"):
+        gateway.fixed_ips = _fixed_ips(given)
+        gateway.fixed_ips_given = True
+    return gateway
 
 
 def _options(given: Read) -> tuple[DhcpOption, ...]:

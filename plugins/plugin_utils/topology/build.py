@@ -1,7 +1,7 @@
 # Copyright (c) 2026 weft.fabric contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From files to a model ready to compile: load, schedule, allocate, check. Writes nothing."""
+"""From files to a model ready to compile: load, schedule, allocate, bind, check. Writes nothing."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from .allocate import allocate
 from .check import check
+from .floating_ips import bind_floating_ips
 from .load import load, no_collection
 from .lockfile import Lock, lock_path, read_lock
 from .model import Topology
@@ -63,6 +64,7 @@ def _build(path: str) -> tuple[Fingerprint, Built]:
     problems.raise_if_any()
     schedule(topology, lock, problems)
     wanted = allocate(topology, lock, problems)
+    bind_floating_ips(topology, problems)
     check(topology, problems)
     problems.raise_if_any()
     return before, Built(topology, lock, wanted)

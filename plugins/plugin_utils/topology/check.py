@@ -1,12 +1,14 @@
 # Copyright (c) 2026 weft.fabric contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rules that need the allocated numbers: sizes that follow from the underlay, and names that were derived."""
+"""Rules that need the whole model: sizes that follow from the underlay, names that were derived, ports per host."""
 
 from __future__ import annotations
 
+from collections import Counter
+
 from .allocate import largest_mtu
-from .model import Network, Topology, Where
+from .model import MAX_LOCAL_PORTS, Host, Network, Port, Topology, Where
 from .problems import Problems
 
 # RFC 8200: what every link must carry. Below it the kernel takes IPv6 off the device.
@@ -18,6 +20,8 @@ def check(topology: Topology, problems: Problems) -> None:
     for network in topology.networks():
         _check_mtu(topology, network, problems)
     _check_dhcp_names(topology, problems)
+    _check_crowds(topology, problems)
+    _check_devices(topology, problems)
 
 
 def _check_mtu(topology: Topology, network: Network, problems: Problems) -> None:
@@ -46,3 +50,49 @@ def _check_dhcp_names(topology: Topology, problems: Problems) -> None:
             if other is not None:
                 message = f"{port.name} is the name of the DHCP port of network {port.network} on {port.host}"
                 problems.add(other.where, message, "choose another name")
+
+
+def _check_crowds(topology: Topology, problems: Problems) -> None:
+    for key, ports in topology.ports_by_network.items():
+        if len(ports) <= MAX_LOCAL_PORTS:
+            continue
+        for host, count in sorted(Counter(port.host for port in ports if port.host is not None).items()):
+            if count > MAX_LOCAL_PORTS:
+                problems.add(
+                    topology.network(key).where,
+                    f"network {'/'.join(key)} has {count} ports on host {host}",
+                    f"spread them over hosts, {MAX_LOCAL_PORTS} on each at most: a broadcast reaches no more",
+                )
+
+
+def _check_devices(topology: Topology, problems: Problems) -> None:
+    """No two ports of a host may have one device: names that the file gives can meet each other, and derived ones."""
+    holders: dict[str, dict[str, Port]] = {name: {} for name in topology.hosts}
+    others = {host.name: _own_devices(host) for host in topology.hosts.values()}
+    for ports in topology.ports_by_network.values():
+        for port in ports:
+            if port.host is None or port.binding.kind == "iface_id":
+                continue
+            device = port.device
+            if device in others[port.host]:
+                where = Where(port.where.file, port.where.line, f"{port.where.path}.binding.interface")
+                message = f"{device} is a bridge or an uplink of host {port.host}"
+                problems.add(where, message, "choose another name for the interface")
+            other = holders[port.host].setdefault(device, port)
+            if other is not port:
+                problems.add(
+                    port.where,
+                    f"its device on host {port.host} would be {device}, as that of port "
+                    f"{other.project}/{other.name} ({other.where.file}:{other.where.line})",
+                    "give one of them another name, or a binding with another interface",
+                )
+
+
+def _own_devices(host: Host) -> set[str | None]:
+    """Return the names of the devices on a host that are no ports'."""
+    found: set[str | None] = {"br-int", "br-tun", "br-underlay", "patch-tun"}
+    if host.underlay is not None:
+        found |= {host.underlay.interface, host.underlay.bridge}
+    for mapping in host.physical_networks.values():
+        found |= {mapping.interface, mapping.bridge}
+    return found

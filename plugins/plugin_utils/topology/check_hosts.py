@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from .context import Claims, Context, place
 from .kinds import DEVICE
-from .model import HOST_ROLES, Host, IPAddress, Where
+from .model import HOST_ROLES, ROUTER_GROUP, Host, IPAddress, Where
 
 # Inventory groups: Ansible can't tell a host from a group of the same name.
-_GROUP_NAMES = ("all", "ungrouped", *HOST_ROLES)
+_GROUP_NAMES = ("all", "ungrouped", *HOST_ROLES, ROUTER_GROUP)
 _OWN_BRIDGES = ("br-int", "br-tun")
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from .check_networks import is_reserved
+from .check_fixed_ips import check_fixed_ips
 from .context import Claims, Context
-from .model import PROVIDER_TYPES, FixedIp, Host, Network, Port, Project
+from .model import PROVIDER_TYPES, Host, Network, Port, Project
 
 
 def check_ports(context: Context) -> None:
@@ -26,7 +26,6 @@ class _Ports:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._macs = Claims(context, "the MAC address", "give each port a MAC address of its own")
-        self._addresses = Claims(context, "the address", "give each port an address of its own")
         self._names = Claims(context, "the DNS name", "give one of them another dns_name")
         self._devices = Claims(context, "the interface", "give one of them another interface name")
         self._ids = Claims(context, "the interface id", "give each port an iface_id of its own")
@@ -53,7 +52,9 @@ class _Ports:
         if port.mac_pinned:
             self._claim(self._macs, port.mac_address, port.mac_address, port, "mac_address")
         if network is not None and context.sound("networks", network.project, network.name):
-            self._check_fixed_ips(port, network)
+            if port.fixed_ips:
+                holder = f"port {port.project}/{port.name}"
+                check_fixed_ips(context, network, port.fixed_ips, holder, context.at_port, port)
             name = port.dns_name.lower()
             self._claim(self._names, (network.key, name), f"{name} in network {network.name}", port, "dns_name")
 
@@ -104,46 +105,3 @@ class _Ports:
             self._claim(self._devices, key, f"{device} {at}", port, "binding", "interface")
         if binding.iface_id is not None:
             self._claim(self._ids, (port.host, binding.iface_id), binding.iface_id, port, "binding", "iface_id")
-
-    def _check_fixed_ips(self, port: Port, network: Network) -> None:
-        for index, fixed in enumerate(port.fixed_ips):
-            if not fixed.subnet and fixed.address is None:
-                where = self._context.at_port(port, "fixed_ips", index)
-                self._context.note(where, "neither subnet nor address", "give one of them")
-            elif not fixed.subnet:
-                self._find_subnet(port, network, index, fixed)
-            elif fixed.subnet not in network.subnets:
-                remedy = self._context.suggestion(fixed.subnet, network.subnets, "use a subnet of the port's network")
-                message = f"network {network.name} has no subnet {fixed.subnet!r}"
-                self._context.note(self._context.at_port(port, "fixed_ips", index, "subnet"), message, remedy)
-            elif fixed.address is not None:
-                self._check_address(port, network, index, fixed)
-
-    def _find_subnet(self, port: Port, network: Network, index: int, fixed: FixedIp) -> None:
-        for subnet in network.subnets.values():
-            if fixed.address in subnet.cidr:
-                fixed.subnet = subnet.name
-                self._check_address(port, network, index, fixed)
-                return
-        cidrs = ", ".join(str(subnet.cidr) for subnet in network.subnets.values()) or "(it has none)"
-        self._context.note(
-            self._context.at_port(port, "fixed_ips", index, "address"),
-            f"{fixed.address} is in no subnet of network {network.name}: {cidrs}",
-            "use an address of one of them",
-        )
-
-    def _check_address(self, port: Port, network: Network, index: int, fixed: FixedIp) -> None:
-        subnet, address = network.subnets[fixed.subnet], fixed.address
-        problem = None
-        if address not in subnet.cidr:
-            problem = f"{address} is outside {subnet.cidr} of subnet {subnet.name}"
-        elif address == subnet.gateway_ip:
-            problem = f"{address} is the gateway of subnet {subnet.name}"
-        elif is_reserved(subnet.cidr, address):
-            problem = f"{address} is the network or broadcast address of {subnet.cidr}"
-        if problem:
-            where = self._context.at_port(port, "fixed_ips", index, "address")
-            self._context.note(where, problem, "use another address of the subnet")
-        else:
-            shown = f"{address} in network {network.name}"
-            self._claim(self._addresses, (network.key, address), shown, port, "fixed_ips", index, "address")

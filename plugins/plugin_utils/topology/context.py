@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Collection
 
-from .model import Host, Network, Port, Subnet, Topology, Where
+from .model import FloatingIp, Host, Network, Port, Router, Subnet, Topology, Where
 from .problems import Problems, near_miss
 from .sources import Sources
 
@@ -21,6 +21,7 @@ class Context:
         self.problems = problems
         self._sources = sources
         self._flawed = flawed
+        self.addresses = Claims(self, "the address", "give each an address of its own")
 
     def sound(self, *key: str) -> bool:
         """Tell whether a resource has no problem of its own; what follows from one helps nobody."""
@@ -48,6 +49,45 @@ class Context:
         if self.problems.full:
             return port.where
         return self._sources.where(port.where.file, "projects", port.project, "ports", port.name, *parts)
+
+    def at_router(self, router: Router, *parts: str | int) -> Where:
+        if self.problems.full:
+            return router.where
+        return self._sources.where(router.where.file, "projects", router.project, "routers", router.name, *parts)
+
+    def at_floating_ip(self, floating_ip: FloatingIp, *parts: str | int) -> Where:
+        if self.problems.full:
+            return floating_ip.where
+        file, project = floating_ip.where.file, floating_ip.project
+        return self._sources.where(file, "projects", project, "floating_ips", floating_ip.name, *parts)
+
+    def network(
+        self, key: tuple[str, str], project: str, at: t.Callable[..., Where], *arguments: t.Any
+    ) -> Network | None:
+        """Return the network that a resource of a project names; None, with a note at at(*arguments), when none is."""
+        owner, name = key
+        known = self.topology.projects
+        if owner not in known:
+            remedy = self.suggestion(owner, known, "add the project")
+            self.note(at(*arguments), f"there is no project {owner!r}", remedy)
+            return None
+        network = known[owner].networks.get(name)
+        if network is None:
+            prefix = "" if owner == project else f"{owner}/"
+            meant = None if self.problems.full else near_miss(name, known[owner].networks)
+            elsewhere = self._offered(name, owner)
+            words = [repr(word) for word in (meant and prefix + meant, elsewhere) if word]
+            remedy = f"write {' or '.join(words)}, or add the network" if words else "add the network"
+            self.note(at(*arguments), f"project {owner} has no network {name!r}", remedy)
+        return network
+
+    def _offered(self, name: str, project: str) -> str | None:
+        """Return PROJECT/NAME of a network of that name which another project lets others use."""
+        for other in self.topology.projects.values():
+            network = other.networks.get(name)
+            if other.name != project and network is not None and (network.external or network.shared):
+                return f"{other.name}/{name}"
+        return None
 
 
 def place(where: Where) -> str:

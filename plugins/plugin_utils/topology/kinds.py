@@ -17,6 +17,9 @@ from ipaddress import ip_address, ip_interface, ip_network
 from .model import IPAddress, IPNetwork
 from .problems import near_miss, shown
 
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+_PORT_MAX = 65_535
+
 Parsed = t.Any
 Fragment = dict[str, t.Any]
 
@@ -243,6 +246,49 @@ class Mac(Text):
         return mac
 
 
+class PortRange(Kind):
+    """A port of TCP or UDP, or a range of them: the value is the first and the last."""
+
+    noun = "a port or a range of ports"
+    _pattern = r"([0-9]{1,5})(?:-([0-9]{1,5}))?"
+    _remedy = "write a port like 8080, or a range like 3000-3010"
+
+    def parse(self, value: t.Any) -> Parsed:
+        if isinstance(value, bool) or not isinstance(value, (int, str)):
+            raise Wrong(f"is {kind_of(value)}, not {self.noun}", self._remedy)
+        text = str(value)
+        match = re.fullmatch(self._pattern, text)
+        if match is None:
+            raise Wrong(f"{shown(text)} is not {self.noun}{_reason(text)}", self._remedy)
+        first = int(match[1])
+        last = first if match[2] is None else int(match[2])
+        if first > last:
+            raise Wrong(f"the range ends ({last}) before it starts ({first})", f"write {last}-{first}")
+        if first < 1 or last > _PORT_MAX:
+            raise Wrong(f"{shown(text)} is not {self.noun}", f"use numbers from 1 to {_PORT_MAX}")
+        return first, last
+
+    def schema(self) -> Fragment:
+        number = {"type": "integer", "minimum": 1, "maximum": _PORT_MAX}
+        return {"anyOf": [number, {"type": "string", "pattern": f"^{self._pattern}$", "examples": ["3000-3010"]}]}
+
+
+class NetworkReference(Text):
+    """A network: the value is its project (empty for the one that speaks) and its name."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the name of a network",
+            f"(?:{_NAME}/)?{_NAME}",
+            "write NAME for a network of the same project, PROJECT/NAME for one of another",
+            limit=127,
+        )
+
+    def parse(self, value: t.Any) -> Parsed:
+        project, _slash, name = super().parse(value).rpartition("/")
+        return project, name
+
+
 class Free(Kind):
     """Whatever Ansible takes: handed through."""
 
@@ -263,7 +309,7 @@ class Free(Kind):
 
 NAME = Text(
     "a name",
-    r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}",
+    _NAME,
     "use letters, digits, '.', '_' and '-', at most 63, the first a letter or digit",
     limit=63,
 )
@@ -310,3 +356,5 @@ INCLUDE = Text("a path or pattern of files", r"[A-Za-z0-9._*?/\[\]-]+", "write i
 PLUGIN = Text("the plugin's name", r"weft\.fabric\.topology", "write weft.fabric.topology", limit=63)
 MAC = Mac()
 BOOLEAN = Boolean()
+NETWORK = NetworkReference()
+PORTS = PortRange()

@@ -10,9 +10,11 @@ import typing as t
 from contextlib import contextmanager
 
 from .assemble import Assembler
+from .check_floating_ips import check_floating_ips
 from .check_hosts import check_hosts
 from .check_networks import check_networks
 from .check_ports import check_ports
+from .check_routers import check_routers
 from .context import Context
 from .model import Topology
 from .problems import Problems
@@ -36,6 +38,8 @@ def load(paths: t.Sequence[str]) -> Topology:
             check_hosts(context)
             check_networks(context)
             check_ports(context)
+            check_routers(context)
+            check_floating_ips(context)
     problems.raise_if_any()
     return assembler.topology
 

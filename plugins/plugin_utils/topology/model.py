@@ -12,6 +12,7 @@ Every resource knows the file and line it came from, so that each later stage ca
 
 from __future__ import annotations
 
+import hashlib
 import typing as t
 import uuid
 from dataclasses import dataclass, field
@@ -22,11 +23,12 @@ IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
 
 # The names of devices and namespaces on every host derive from this: never change it.
-_ID_NAMESPACE = uuid.UUID("6f1c8c0e-51a5-5f0e-9a55-77656674fab1")
+_ID_NAMESPACE = uuid.UUID("6f1c8c0e-51a5-5f0e-9a55-77656674fab1").bytes
 
 TUNNEL_TYPES = ("vxlan", "gre", "geneve")
 PROVIDER_TYPES = ("vlan", "flat")
 HOST_ROLES = ("network_node", "compute_node")
+ROUTER_GROUP = "router_node"  # the inventory group of the hosts on which a router is
 BINDING_KINDS = ("tap", "veth", "internal", "iface_id")
 
 # Bytes of the IP header around a tunnelled frame, by IP version.
@@ -46,10 +48,17 @@ HA_CIDR = IPv4Network("169.254.192.0/18")  # Neutron's l3_ha_net_cidr
 # A local VLAN of 4095 is Neutron's quarantine (DEAD_VLAN_TAG); it is never allocated.
 LOCAL_VLAN_RANGE = (1, 4094)
 
+# Of one network on one host. A flood is one flow, and OpenFlow ends at 64 KiB a flow: some 1,600 ports. Open vSwitch
+# ends at 4096 table lookups a frame, of which a copy takes two now and will take about four with a firewall.
+MAX_LOCAL_PORTS = 1000
+
 
 def resource_id(*parts: str) -> str:
     """Return the UUID of a resource: the same name has the same id on every machine, for ever."""
-    return str(uuid.uuid5(_ID_NAMESPACE, "/".join(parts)))
+    # What uuid5() does, in a third of its time: each port of a large fabric needs one.
+    digits = hashlib.sha1(_ID_NAMESPACE + "/".join(parts).encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
 @dataclass(slots=True, frozen=True)
@@ -115,6 +124,12 @@ class Host:
     datapath_type: str = "system"  # or netdev
     physical_networks: dict[str, HostPhysicalNetwork] = field(default_factory=dict)
     vars: dict[str, t.Any] = field(default_factory=dict)  # plain Ansible variables, ansible_host among them
+
+    def reaches(self, network: Network) -> bool:
+        """Tell whether the host can have a port of a network at all."""
+        if network.physical_network is not None:
+            return network.physical_network in self.physical_networks
+        return self.underlay is not None
 
 
 @dataclass(slots=True)
@@ -234,6 +249,14 @@ class Port:
         return resource_id(self.project, "ports", self.name)
 
     @property
+    def device(self) -> str:
+        """The name of its device on br-int, unless somebody else plugs it in."""
+        kind = self.binding.kind
+        if self.binding.interface and kind in ("tap", "internal"):
+            return self.binding.interface
+        return ("int" if kind == "internal" else "tap") + self.id[:11]
+
+    @property
     def addresses(self) -> list[IPAddress]:
         return [ip.address for ip in self.fixed_ips if ip.address is not None]
 
@@ -334,6 +357,7 @@ class Topology:
     files: tuple[str, ...] = ()
     inventory_options: dict[str, t.Any] = field(default_factory=dict)  # of ansible.builtin.constructed, for Ansible
     underlay_mtu: int = 1500
+    tunnel_type: str = "vxlan"  # of the networks that the scheduler makes
     hosts: dict[str, Host] = field(default_factory=dict)
     physical_networks: dict[str, PhysicalNetwork] = field(default_factory=dict)
     projects: dict[str, Project] = field(default_factory=dict)
@@ -361,6 +385,15 @@ class Topology:
         return self.projects[key[0]].routers[key[1]]
 
     @cached_property
+    def floating_ips_by_router(self) -> dict[tuple[str, str], list[FloatingIp]]:
+        """The floating IPs of each router, in a stable order."""
+        found: dict[tuple[str, str], list[FloatingIp]] = {}
+        for floating_ip in sorted(self.floating_ips(), key=lambda floating_ip: (floating_ip.project, floating_ip.name)):
+            if floating_ip.router is not None:
+                found.setdefault(floating_ip.router, []).append(floating_ip)
+        return found
+
+    @cached_property
     def tunnel_mtu(self) -> int:
         """What the underlay carries from any host to any other, without the outer IP header: in bytes."""
         underlays = [host.underlay for host in self.hosts.values() if host.underlay is not None]
@@ -381,6 +414,11 @@ class Topology:
             for key, ports in scheduled.items():
                 found[key].extend(ports)
         return found
+
+    @cached_property
+    def router_hosts(self) -> frozenset[str]:
+        """The hosts on which a router is."""
+        return frozenset(host for router in self.routers() for host in router.nodes)
 
     @cached_property
     def networks_by_host(self) -> dict[str, list[Network]]:

@@ -5,12 +5,19 @@
 
 from __future__ import annotations
 
-from .model import Host, Network, Port, Topology
+from .model import DHCP_OWNER, ROUTER_GATEWAY_OWNER, ROUTER_HA_OWNER, Host, Network, Port, Topology
+
+_KINDS = {ROUTER_GATEWAY_OWNER: " (gateway)", ROUTER_HA_OWNER: " (ha)"}
+
+
+def _name(port: Port) -> str:
+    if port.device_owner == DHCP_OWNER:
+        return "dhcp"
+    return port.name if port.router is None else port.router[1] + _KINDS.get(port.device_owner, "")
 
 
 def _port_lines(port: Port) -> list[str]:
-    name = "dhcp" if port.device_owner == "network:dhcp" else port.name
-    return [name, *(f"  {address}" for address in port.addresses)]
+    return [_name(port), *(f"  {address}" for address in port.addresses)]
 
 
 def _cell(topology: Topology, host: Host, network: Network) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
-from .model import Network, Port, Where
+from .model import DHCP_OWNER, ROUTER_GATEWAY_OWNER, ROUTER_HA_OWNER, FloatingIp, Network, Port, Where
 from .problems import Problems
 
 
@@ -62,8 +62,27 @@ def network_path(network: Network) -> str:
     return f"projects/{network.project}/networks/{network.name}"
 
 
+def router_path(key: tuple[str, str]) -> str:
+    project, name = key
+    return f"projects/{project}/routers/{name}"
+
+
+def floating_ip_path(floating_ip: FloatingIp) -> str:
+    return f"projects/{floating_ip.project}/floating_ips/{floating_ip.name}"
+
+
 def port_path(port: Port) -> str:
-    """Return where the lock keeps a port's numbers; a DHCP port's stand with its network."""
-    if port.device_owner == "network:dhcp":
+    """Return where the lock keeps a port's numbers: a DHCP port's stand with its network, a router's with the router.
+
+    The ports of a leg that is on several hosts have one path, so they have the same numbers.
+    """
+    if port.device_owner == "":
+        return f"projects/{port.project}/ports/{port.name}"
+    if port.device_owner == DHCP_OWNER or port.router is None:
         return f"projects/{port.project}/networks/{port.network}/dhcp/{port.host}"
-    return f"projects/{port.project}/ports/{port.name}"
+    router = router_path(port.router)
+    if port.device_owner == ROUTER_GATEWAY_OWNER:
+        return f"{router}/gateway"
+    if port.device_owner == ROUTER_HA_OWNER:
+        return f"{router}/ha/{port.host}"
+    return f"{router}/interfaces/{port.project}/{port.network}"

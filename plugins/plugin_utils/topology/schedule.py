@@ -1,7 +1,7 @@
 # Copyright (c) 2026 weft.fabric contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Placement: which network nodes serve which network with DHCP.
+"""Placement: which network nodes serve which network with DHCP, and which have which router.
 
 The lock holds a placement for as long as its host can serve. New ones follow from rendezvous hashing,
 so that another network node takes over its share and moves nothing else.
@@ -10,24 +10,31 @@ so that another network node takes over its share and moves nothing else.
 from __future__ import annotations
 
 from .lockfile import Lock
-from .model import Binding, FixedIp, Host, Network, Port, Topology
+from .model import DHCP_OWNER, Binding, FixedIp, Host, Network, Port, Topology
 from .pool import hashed, network_path
 from .problems import Problems
+from .schedule_routers import schedule_routers
 
 
 def schedule(topology: Topology, lock: Lock, problems: Problems) -> None:
+    """Add the ports that serve others: those of DHCP servers and of routers."""
+    nodes = [host for host in topology.hosts.values() if "network_node" in host.roles]
+    _schedule_dhcp(topology, nodes, lock, problems)
+    schedule_routers(topology, nodes, lock, problems)
+
+
+def _schedule_dhcp(topology: Topology, nodes: list[Host], lock: Lock, problems: Problems) -> None:
     """Add the DHCP ports of every network that wants DHCP."""
     peopled = {
         (port.project, port.network) for project in topology.projects.values() for port in project.ports.values()
     }
-    nodes = [host for host in topology.hosts.values() if "network_node" in host.roles]
     for network in topology.networks():
         subnets = [subnet.name for subnet in network.subnets.values() if subnet.enable_dhcp]
         if not subnets or not network.dhcp_servers:
             continue
         if network.key not in peopled:
             continue  # nobody is there to be served
-        usable = [node for node in nodes if can_serve(node, network)]
+        usable = [node for node in nodes if node.reaches(network)]
         if len(usable) < network.dhcp_servers:
             problems.add(
                 network.where,
@@ -37,13 +44,6 @@ def schedule(topology: Topology, lock: Lock, problems: Problems) -> None:
             )
             continue
         topology.dhcp_ports[network.key] = [dhcp_port(network, host, subnets) for host in place(network, usable, lock)]
-
-
-def can_serve(host: Host, network: Network) -> bool:
-    """Tell whether a host can have a port of a network at all."""
-    if network.physical_network is not None:
-        return network.physical_network in host.physical_networks
-    return host.underlay is not None
 
 
 def place(network: Network, nodes: list[Host], lock: Lock) -> list[str]:
@@ -62,7 +62,7 @@ def dhcp_port(network: Network, host: str, subnets: list[str]) -> Port:
         network=network.name,
         where=network.where,
         host=host,
-        device_owner="network:dhcp",
+        device_owner=DHCP_OWNER,
         fixed_ips=[FixedIp(subnet) for subnet in subnets],
     )
     port.binding = Binding(kind="veth", namespace=f"qdhcp-{network.id}", interface=f"ns-{port.id[:11]}")

@@ -115,6 +115,7 @@ NETWORK = Resource(
         ),
         A("mtu", Whole(576, 65_535), "Largest IP packet. Computed from the underlay when not given."),
         A("external", kinds.BOOLEAN, "Whether it leads out of the fabric.", default=False),
+        A("shared", kinds.BOOLEAN, "Whether routers of other projects may have interfaces in it.", default=False),
         A("mac_learning", kinds.BOOLEAN, "Whether unknown MACs live here, to be learned and flooded.", default=False),
         A("dhcp_servers", Whole(0, 16), "On how many network nodes DHCP is served. That of defaults when not given."),
         A("dns_domain", kinds.DNS_DOMAIN, "The domain of the names inside the network.", default=""),
@@ -136,7 +137,7 @@ BINDING = Resource(
 FIXED_IP = Resource(
     "fixed IP",
     (
-        A("subnet", kinds.NAME, "A subnet of the port's network. That of the address when not given."),
+        A("subnet", kinds.NAME, "A subnet of the network. That of the address when not given."),
         A("address", Address(), "The address. Allocated when not given."),
     ),
 )
@@ -164,11 +165,70 @@ PORT = Resource(
     ),
 )
 
+ROUTER_INTERFACE = Resource(
+    "router interface",
+    (
+        A("network", kinds.NETWORK, "A network of the same project, or PROJECT/NAME of a shared one.", required=True),
+        A("subnet", kinds.NAME, "A subnet of it. All of them that have a gateway_ip when not given."),
+        A("address", Address(), "The router's address in the subnet. The subnet's gateway_ip when not given."),
+    ),
+)
+
+EXTERNAL_GATEWAY = Resource(
+    "external gateway",
+    (
+        A("network", kinds.NETWORK, "The external network, as NAME or PROJECT/NAME.", required=True),
+        A("enable_snat", kinds.BOOLEAN, "Whether who has no floating IP leaves with the router's.", default=True),
+        A("fixed_ips", ListOf(FIXED_IP), "The router's addresses there. One of each IP version when not given."),
+    ),
+)
+
+ROUTER = Resource(
+    "router",
+    (
+        A("ha", kinds.BOOLEAN, "Whether it stands by on further network nodes (VRRP).", default=False),
+        A("distributed", kinds.BOOLEAN, "Whether each compute node routes for its own ports (DVR).", default=False),
+        A("network_nodes", Whole(2, 16), "ha: on how many network nodes it is. 2, or as many as hosts names."),
+        A(
+            "hosts",
+            ListOf(kinds.NAME),
+            "The network nodes it is on, the preferred primary first. Chosen when not given.",
+        ),
+        A("interfaces", ListOf(ROUTER_INTERFACE), "Where it is the router of networks inside."),
+        A("external_gateway", EXTERNAL_GATEWAY, "How it leads out. Not at all when not given."),
+        A("routes", ListOf(ROUTE_TO_NEXTHOP), "Static routes; several to one destination share its traffic."),
+    ),
+)
+
+PORT_FORWARDING = Resource(
+    "port forwarding",
+    (
+        A("protocol", Choice("tcp", "udp"), "Of which protocol the ports are.", required=True),
+        A("external_port", kinds.PORTS, "The port of the floating IP, or a range of them.", required=True),
+        A("port", kinds.NAME, "The port of the same project that it leads to.", required=True),
+        A("internal_port", kinds.PORTS, "The port there, or as long a range.", required=True),
+        A("fixed_ip", Address(), "Which of the port's addresses. Its first IPv4 address when not given."),
+    ),
+)
+
+FLOATING_IP = Resource(
+    "floating IP",
+    (
+        A("network", kinds.NETWORK, "The external network it is of, as NAME or PROJECT/NAME.", required=True),
+        A("address", Address(), "The address. Allocated when not given."),
+        A("port", kinds.NAME, "The port of the same project that it stands for."),
+        A("fixed_ip", Address(), "Which of the port's addresses. Its first IPv4 address when not given."),
+        A("port_forwardings", ListOf(PORT_FORWARDING), "Instead of port: single ports that lead to ports inside."),
+    ),
+)
+
 PROJECT = Resource(
     "project",
     (
         A("networks", Named(NETWORK), "The project's networks, by name."),
         A("ports", Named(PORT), "The project's ports, by name."),
+        A("routers", Named(ROUTER), "The project's routers, by name."),
+        A("floating_ips", Named(FLOATING_IP), "The project's floating IPs, by name."),
     ),
 )
 

@@ -20,6 +20,7 @@ _FRESH = ("/run/netns", "/run/weft-fabric")
 
 # os.unshare() and os.setns() came with Python 3.12 only.
 _CLONE = {"net": 0x40000000, "mnt": 0x00020000}
+_CLONE_FS = 0x00000200
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -45,6 +46,9 @@ def private_network() -> t.Iterator[None]:
         ip("link set lo up")
         yield
     finally:
+        # A thread that was started in the meantime (pytest has one for each test) shares our working directory, and as
+        # long as it does we may not leave the mount namespace.
+        _checked(_libc.unshare(_CLONE_FS))
         for descriptor, flag in before:
             _checked(_libc.setns(descriptor, flag))
             os.close(descriptor)

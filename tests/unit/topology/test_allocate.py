@@ -23,21 +23,45 @@ from hypothesis import strategies as st
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology import allocate
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.build import Built, build_all
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.lockfile import lock_path, write_lock
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import ROUTER_HA_OWNER
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.problems import TopologyError
 
 FABRICS = 1000 if os.environ.get("WEFT_SOAK") else 100
 Document = dict[str, t.Any]
 
-HOSTS = {
+HEAD: Document = {"plugin": "weft.fabric.topology", "physical_networks": {"physnet1": {}}}
+HOSTS: dict[str, Document] = {
     f"h{number}": {"roles": ["network_node", "compute_node"], "underlay": {"address": f"198.51.100.{number + 1}"}}
     for number in range(5)
 }
+for name in ("h0", "h1", "h2", "h3"):
+    HOSTS[name]["physical_networks"] = {"physnet1": {"interface": "eth2"}}
 SUBNETS: dict[str, Document] = {
     "v4": {"cidr": "10.0.0.0/27"},
     "also-v4": {"cidr": "10.0.1.0/27"},
     "pool": {"cidr": "10.0.2.0/24", "allocation_pools": [{"start": "10.0.2.10", "end": "10.0.2.40"}]},
     "stateful": {"cidr": "2001:db8:1::/64"},
     "slaac": {"cidr": "2001:db8:2::/64", "ipv6_mode": "slaac"},
+}
+
+# What routers lead out to.
+ADMIN: Document = {
+    "networks": {
+        "public": {
+            "type": "flat",
+            "physical_network": "physnet1",
+            "external": True,
+            "subnets": {
+                "public-v4": {
+                    "cidr": "203.0.113.0/24",
+                    "enable_dhcp": False,
+                    "allocation_pools": [{"start": "203.0.113.100", "end": "203.0.113.160"}],
+                },
+                "public-v6": {"cidr": "2001:db8:ff::/64", "enable_dhcp": False},
+            },
+        },
+    },
+    "ports": {},
 }
 
 networks = st.fixed_dictionaries(
@@ -51,15 +75,59 @@ networks = st.fixed_dictionaries(
 )
 NETWORK_NAMES = ("a", "b", "c")
 ports = st.fixed_dictionaries({"network": st.sampled_from(NETWORK_NAMES), "host": st.sampled_from(sorted(HOSTS))})
+routers = st.fixed_dictionaries(
+    {"ha": st.booleans()},
+    optional={
+        "external_gateway": st.just({"network": "admin/public"}),
+        "hosts": st.sampled_from([("h1", "h2"), ("h3", "h0")]).map(list),
+    },
+)
 projects = st.fixed_dictionaries(
     {
         "networks": st.fixed_dictionaries(dict.fromkeys(NETWORK_NAMES, networks)),
         "ports": st.dictionaries(st.sampled_from([f"p{number}" for number in range(8)]), ports, max_size=6),
+        # A router for each of some networks: two could not both be their gateway.
+        "routers": st.dictionaries(st.sampled_from(NETWORK_NAMES), routers),
+        "floating_ips": st.dictionaries(
+            st.sampled_from(["spare", *(f"p{number}" for number in range(8))]),
+            st.fixed_dictionaries({"network": st.just("admin/public")}),
+        ),
     }
 )
-fabrics = st.dictionaries(st.sampled_from(["red", "green", "blue"]), projects, min_size=1).map(
-    lambda found: {"plugin": "weft.fabric.topology", "hosts": copy.deepcopy(HOSTS), "projects": found}
-)
+
+
+def fabric(found: dict[str, Document]) -> Document:
+    """Return the document of some projects, without what would be refused."""
+    document: Document = {
+        **HEAD,
+        "hosts": copy.deepcopy(HOSTS),
+        "projects": {**copy.deepcopy(found), "admin": copy.deepcopy(ADMIN)},
+    }
+    for name in sorted(found):
+        mend(document, document["projects"][name])
+    return document
+
+
+def mend(document: Document, project: Document) -> None:
+    """Give the routers of a project their interfaces, and bind its floating IPs to the ports behind them."""
+    for name, router in list(project["routers"].items()):
+        if not project["networks"].get(name, {}).get("subnets"):
+            del project["routers"][name]
+            continue
+        router["interfaces"] = [{"network": name}]
+        if "hosts" in router:
+            router["hosts"] = router["hosts"][: 2 if router["ha"] else 1]
+            if not set(router["hosts"]) <= set(document["hosts"]):
+                del router["hosts"]
+    for name, floating_ip in project["floating_ips"].items():
+        floating_ip.pop("port", None)
+        network = project["ports"].get(name, {}).get("network")
+        leads_out = "external_gateway" in project["routers"].get(network, {})
+        if leads_out and any("." in subnet["cidr"] for subnet in project["networks"][network]["subnets"].values()):
+            floating_ip["port"] = name
+
+
+fabrics = st.dictionaries(st.sampled_from(["red", "green", "blue"]), projects, min_size=1).map(fabric)
 
 
 class Bench:
@@ -102,25 +170,52 @@ def check_unique(built: Built) -> None:
     topology = built.topology
     segments = [(network.type, network.segmentation_id) for network in topology.networks()]
     assert len(set(segments)) == len(segments)
-    macs = [port.mac_address for found in topology.ports_by_network.values() for port in found]
-    assert len(set(macs)) == len(macs)
+    # The ports of a router's leg that is on several hosts are one.
+    macs = {port.id: port.mac_address for found in topology.ports_by_network.values() for port in found}
+    assert len(set(macs.values())) == len(macs)
     for host, found in topology.networks_by_host.items():
         vlans = [topology.local_vlan(host, network) for network in found]
         assert len(set(vlans)) == len(vlans)
         assert all(1 <= vlan <= 4094 for vlan in vlans)
     for key, found in topology.ports_by_network.items():
         network = topology.network(key)
-        addresses = [address for port in found for address in port.addresses]
+        addresses = [address for port in {port.id: port for port in found}.values() for address in port.addresses]
+        addresses += [ip.address for ip in topology.floating_ips() if ip.network == key and ip.address is not None]
         assert len(set(addresses)) == len(addresses)
         for port in found:
             for fixed in port.fixed_ips:
                 subnet = network.subnets[fixed.subnet]
                 assert fixed.address in subnet.cidr
-                assert fixed.address not in (subnet.gateway_ip, subnet.cidr.network_address)
+                assert fixed.address != subnet.cidr.network_address
+                assert port.router is not None or fixed.address != subnet.gateway_ip
                 if subnet.ip_version == 4:
                     assert fixed.address != subnet.cidr.broadcast_address
-                if subnet.allocation_pools:
+                if subnet.allocation_pools and not fixed.pinned:
                     assert any(start <= fixed.address <= end for start, end in subnet.allocation_pools)
+    check_routers(built)
+
+
+def check_routers(built: Built) -> None:
+    topology = built.topology
+    for router in topology.routers():
+        assert len(set(router.nodes)) == len(router.nodes) == (router.network_nodes if router.ha else 1)
+    for key, found in topology.router_ports.items():
+        for port in found:
+            assert port.router is not None
+            assert port.host in topology.router(port.router).nodes
+            assert topology.hosts[port.host].reaches(topology.network(key))
+            # Replicas are the same in all but the host.
+            twins = [other for other in found if other.id == port.id]
+            assert len({(twin.mac_address, tuple(twin.addresses)) for twin in twins}) == 1
+            if port.device_owner != ROUTER_HA_OWNER:
+                assert {twin.host for twin in twins} == set(topology.router(port.router).nodes)
+    for floating_ip in topology.floating_ips():
+        assert floating_ip.address is not None
+        assert (floating_ip.router is None) == (floating_ip.port is None)
+        if floating_ip.port is not None:
+            port = topology.projects[floating_ip.project].ports[floating_ip.port]
+            assert floating_ip.fixed_address in port.addresses
+            assert floating_ip.router == (floating_ip.project, port.network)
 
 
 @few
@@ -139,6 +234,7 @@ def test_the_lock_says_it_all(document: Document, bench: Bench) -> None:
     assert second.wanted.dump() == text
     assert first.topology.projects == second.topology.projects
     assert first.topology.dhcp_ports == second.topology.dhcp_ports
+    assert first.topology.router_ports == second.topology.router_ports
 
 
 @few
@@ -147,7 +243,7 @@ def test_the_order_in_the_file_means_nothing(document: Document, seed: int, benc
     text = bench.build(document, keep_lock=False).wanted.dump()
     shuffled = _shuffle(document, random.Random(seed))
     for name, project in document["projects"].items():
-        for network in NETWORK_NAMES:  # the first subnet in the file is the one that is chosen
+        for network in project["networks"]:  # the first subnet in the file is the one that is chosen
             shuffled["projects"][name]["networks"][network]["subnets"] = project["networks"][network]["subnets"]
     assert bench.build(shuffled, keep_lock=False).wanted.dump() == text
 
@@ -188,6 +284,34 @@ def remove_network(_document: Document, project: Document, pick: Pick) -> None:
         network = pick.choice(sorted(project["networks"]))
         del project["networks"][network]
         project["ports"] = {name: port for name, port in project["ports"].items() if port["network"] != network}
+        project["routers"].pop(network, None)
+
+
+def add_router(_document: Document, project: Document, pick: Pick) -> None:
+    gateway = {"external_gateway": {"network": "admin/public"}}
+    project["routers"].setdefault(pick.choice(NETWORK_NAMES), {"ha": pick.random() < 0.5, **gateway})
+
+
+def remove_router(_document: Document, project: Document, pick: Pick) -> None:
+    if project["routers"]:
+        del project["routers"][pick.choice(sorted(project["routers"]))]
+
+
+def turn_ha(_document: Document, project: Document, pick: Pick) -> None:
+    if project["routers"]:
+        router = project["routers"][pick.choice(sorted(project["routers"]))]
+        router["ha"] = not router["ha"]
+        router.pop("hosts", None)
+
+
+def add_floating_ip(_document: Document, project: Document, pick: Pick) -> None:
+    names = [f"new{pick.randrange(1000)}", *sorted(project["ports"])]
+    project["floating_ips"].setdefault(pick.choice(names), {"network": "admin/public"})
+
+
+def remove_floating_ip(_document: Document, project: Document, pick: Pick) -> None:
+    if project["floating_ips"]:
+        del project["floating_ips"][pick.choice(sorted(project["floating_ips"]))]
 
 
 def add_subnet(_document: Document, project: Document, pick: Pick) -> None:
@@ -198,12 +322,13 @@ def add_subnet(_document: Document, project: Document, pick: Pick) -> None:
 
 
 def add_project(document: Document, project: Document, pick: Pick) -> None:
-    document["projects"][f"new{pick.randrange(1000)}"] = copy.deepcopy(project)
+    document["projects"][f"new{pick.randrange(1000)}"] = copy.deepcopy({**project, "routers": {}})
 
 
 def remove_project(document: Document, _project: Document, pick: Pick) -> None:
-    if len(document["projects"]) > 1:
-        del document["projects"][pick.choice(sorted(document["projects"]))]
+    tenants = sorted(set(document["projects"]) - {"admin"})
+    if len(tenants) > 1:
+        del document["projects"][pick.choice(tenants)]
 
 
 def remove_host(document: Document, _project: Document, pick: Pick) -> None:
@@ -225,14 +350,21 @@ EDITS = (
     add_project,
     remove_project,
     remove_host,
+    add_router,
+    remove_router,
+    turn_ha,
+    add_floating_ip,
+    remove_floating_ip,
 )
 
 
 def edited(document: Document, pick: Pick) -> Document:
     """Return the document with one thing added, removed or moved."""
     document = copy.deepcopy(document)
-    project = document["projects"][pick.choice(sorted(document["projects"]))]
-    pick.choice(EDITS)(document, project, pick)
+    tenants = sorted(set(document["projects"]) - {"admin"})
+    pick.choice(EDITS)(document, document["projects"][pick.choice(tenants)], pick)
+    for name in sorted(set(document["projects"]) - {"admin"}):
+        mend(document, document["projects"][name])
     return document
 
 
@@ -268,7 +400,11 @@ def compare(before: Built, after: Built) -> None:
             continue
         now = after.wanted.entries[path]
         for key, value in entry.items():
-            if isinstance(value, dict):
+            if key == "hosts":
+                # It stays where it is, as far as those hosts are there and as many are wanted.
+                kept = [host for host in value if host in after.topology.hosts][: len(now[key])]
+                assert now[key][: len(kept)] == kept, path
+            elif isinstance(value, dict):
                 # A subnet that was added gives further addresses; those there were stay.
                 assert value.items() <= now[key].items(), path
             else:
@@ -289,7 +425,7 @@ def _vlans(built: Built) -> dict[tuple[str, tuple[str, str]], int]:
 
 def test_more_networks_than_vlans(bench: Bench) -> None:
     """Thirty networks, twelve numbers: those on one host differ, and none changes when others come and go."""
-    document: Document = {"plugin": "weft.fabric.topology", "hosts": HOSTS, "projects": {}}
+    document: Document = {**HEAD, "hosts": HOSTS, "projects": {}}
     for number in range(30):
         document["projects"][f"t{number}"] = {
             "networks": {"n": {"type": ("vxlan", "gre", "geneve")[number % 3]}},
@@ -312,7 +448,7 @@ def test_more_networks_than_vlans(bench: Bench) -> None:
 
 
 def test_a_host_with_too_many_networks_is_an_error(bench: Bench) -> None:
-    document: Document = {"plugin": "weft.fabric.topology", "hosts": HOSTS, "projects": {}}
+    document: Document = {**HEAD, "hosts": HOSTS, "projects": {}}
     for number in range(13):
         document["projects"][f"t{number}"] = {
             "networks": {"n": {"type": ("vxlan", "gre", "geneve")[number % 3]}},
@@ -324,7 +460,7 @@ def test_a_host_with_too_many_networks_is_an_error(bench: Bench) -> None:
 
 def test_two_addresses_in_one_subnet(bench: Bench) -> None:
     document: Document = {
-        "plugin": "weft.fabric.topology",
+        **HEAD,
         "hosts": HOSTS,
         "projects": {
             "blue": {

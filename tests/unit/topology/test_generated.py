@@ -53,7 +53,12 @@ COMPLETE: dict[str, t.Any] = {
                 "routes": [{"to": "198.51.100.0/24", "via": "198.51.100.1"}],
             },
             "physical_networks": {"physnet1": {"interface": "eth2", "bridge": "br-ex"}},
-        }
+        },
+        "net2": {
+            "roles": ["network_node"],
+            "underlay": {"address": "198.51.100.12/24", "interface": "eth1"},
+            "physical_networks": {"physnet1": {"interface": "eth2"}},
+        },
     },
     "projects": {
         "blue": {
@@ -63,6 +68,7 @@ COMPLETE: dict[str, t.Any] = {
                     "segmentation_id": 5000,
                     "mtu": 1400,
                     "external": False,
+                    "shared": False,
                     "mac_learning": False,
                     "dhcp_servers": 1,
                     "dns_domain": "blue.example",
@@ -81,7 +87,12 @@ COMPLETE: dict[str, t.Any] = {
                         "web-v6": {"cidr": "2001:db8::/64", "ipv6_mode": "dhcpv6-stateful"},
                     },
                 },
-                "ext": {"type": "flat", "physical_network": "physnet1"},
+                "ext": {
+                    "type": "flat",
+                    "physical_network": "physnet1",
+                    "external": True,
+                    "subnets": {"ext-v4": {"cidr": "203.0.113.0/24", "enable_dhcp": False}},
+                },
             },
             "ports": {
                 "web-1": {
@@ -95,8 +106,42 @@ COMPLETE: dict[str, t.Any] = {
                     "dns_name": "one",
                     "extra_dhcp_opts": [{"name": "67", "value": "kernel"}],
                 },
-                "web-2": {"network": "web", "binding": {"kind": "tap", "owner": "libvirt-qemu"}},
+                "web-2": {
+                    "network": "web",
+                    "fixed_ips": [{"address": "10.0.0.8"}],
+                    "binding": {"kind": "tap", "owner": "libvirt-qemu"},
+                },
                 "web-3": {"network": "web", "binding": {"kind": "iface_id", "iface_id": "vm-3"}},
+            },
+            "routers": {
+                "r1": {
+                    "ha": True,
+                    "distributed": False,
+                    "network_nodes": 2,
+                    "hosts": ["net1", "net2"],
+                    "external_gateway": {
+                        "network": "ext",
+                        "enable_snat": True,
+                        "fixed_ips": [{"subnet": "ext-v4", "address": "203.0.113.9"}],
+                    },
+                    "interfaces": [{"network": "blue/web", "subnet": "web-v4", "address": "10.0.0.1"}],
+                    "routes": [{"destination": "10.8.0.0/16", "nexthop": "10.0.0.253"}],
+                },
+            },
+            "floating_ips": {
+                "one": {"network": "ext", "address": "203.0.113.10", "port": "web-1", "fixed_ip": "10.0.0.9"},
+                "two": {
+                    "network": "blue/ext",
+                    "port_forwardings": [
+                        {
+                            "protocol": "tcp",
+                            "external_port": 2222,
+                            "port": "web-2",
+                            "internal_port": "22",
+                            "fixed_ip": "10.0.0.8",
+                        }
+                    ],
+                },
             },
         }
     },
@@ -228,6 +273,7 @@ def _names(shown: str, path: Path_) -> bool:
 def test_every_name_refuses(wrong: str, tmp_path: Path) -> None:
     for path in [("hosts", "net1"), ("projects", "blue"), ("projects", "blue", "networks", "web"),
                  ("projects", "blue", "ports", "web-1"), ("physical_networks", "physnet1"),
+                 ("projects", "blue", "routers", "r1"), ("projects", "blue", "floating_ips", "one"),
                  ("projects", "blue", "networks", "web", "subnets", "web-v4")]:  # fmt: skip
         document = copy.deepcopy(COMPLETE)
         parent = at(document, path[:-1])

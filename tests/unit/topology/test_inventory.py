@@ -41,6 +41,7 @@ projects:
   blue-1:
     networks: {web: {subnets: {v4: {cidr: 10.0.0.0/24}}}}
     ports: {web-1: {network: web, host: cmp1}}
+    routers: {out: {interfaces: [{network: web}]}}
 """
 
 
@@ -100,6 +101,8 @@ def test_graph(fabric: Path) -> None:
         "  |--@compute_node:",
         "  |  |--cmp1",
         "  |  |--spare",
+        "  |--@router_node:",
+        "  |  |--net1",
         "  |--@physnet_north_1:",
         "  |  |--net1",
         "  |--@project_blue_1:",
@@ -155,7 +158,7 @@ def test_nothing_is_written_and_the_missing_lock_is_named_once(fabric: Path) -> 
     before = sorted(fabric.rglob("*"))
     result = inventory(fabric, "--list")
     assert [path for path in sorted(fabric.rglob("*")) if ".ansible" not in path.parts] == before
-    assert result.stderr.count("3 allocations are not in") == 1
+    assert result.stderr.count("5 allocations are not in") == 1
     assert f"{fabric}/topology.lock.yml" in result.stderr
     assert "weft.fabric.lock" in result.stderr
 

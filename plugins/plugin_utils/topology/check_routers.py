@@ -183,7 +183,9 @@ class _Router:
             if one[1][0].version != other[1][0].version or not one[1][0].overlaps(other[1][0]):
                 continue
             # The one that stands first in the file is taken for right.
-            (_, (first, first_holder, at)), (_, (second, holder, parts)) = sorted((one, other), key=lambda row: row[0])
+            earlier, later = sorted((one, other), key=lambda row: row[0])
+            first, first_holder, at = earlier[1]
+            second, holder, parts = later[1]
             if first_holder != holder:
                 message = f"{second} of {holder} overlaps {first} of {first_holder} ({place(self._at(*at))})"
                 self._note(message, "give the subnets of one router ranges apart, or use two routers", *parts)

@@ -117,9 +117,8 @@ def test_a_table_twice_is_refused() -> None:
 
 
 def test_arguments_that_are_not_given_are_none() -> None:
-    [desired] = parse(
-        {"name": "weft_a", "namespace": None, "family": None, "content": None, "conntrack": None}
-    ).values()
+    given = {"name": "weft_a", "namespace": None, "family": None, "content": None, "conntrack": None}
+    desired = next(iter(parse(given).values()))
     assert desired.present
     assert nftables_desired.parse({"tables": None}) == {}
 
@@ -128,7 +127,7 @@ def test_arguments_that_are_not_given_are_none() -> None:
 def test_what_nft_lists_is_what_it_was_given(path: Path) -> None:
     """Recorded from the program, one file for each version."""
     objects = [entry for entry in json.loads(path.read_text(encoding="utf-8"))["nftables"] if "metainfo" not in entry]
-    [(key, desired)] = parse(router()).items()
+    key, desired = next(iter(parse(router()).items()))
     operations = TablePlan(listed(key, objects), desired).make()
     assert [operation.text for operation in operations] == []
 
@@ -201,7 +200,7 @@ def test_what_is_no_rule_is_an_error_of_its_own(value: t.Any) -> None:
 
 
 def test_texts() -> None:
-    [(key, desired)] = parse(floating({"203.0.113.120": "10.0.0.9"})).items()
+    key, desired = next(iter(parse(floating({"203.0.113.120": "10.0.0.9"})).items()))
     assert [operation.after.replace(str(key), "").strip() for operation in TablePlan(None, desired).make()] == [
         "",
         "chain prerouting (nat hook prerouting priority -100 policy accept)",

@@ -35,9 +35,11 @@ class Systemd(object):
         self._run("daemon-reload")
 
     def enable(self, units):
-        """Start units now and at boot. Nobody waits: the replay waits for the lock that this run holds."""
-        self._run("enable", *units)
-        self._run("start", "--no-block", *units)
+        """Read the unit files again, and start units now and at boot.
+
+        Nobody waits: the replay waits for the lock that this run holds.
+        """
+        self._run("enable", "--now", "--no-block", *units)
 
     def renew(self, units):
         """Restart those of the units that run."""
@@ -120,11 +122,11 @@ class BootReplayEngine(Engine):
         for path in written:
             _write_bytes(self._at(path), self.wanted[path])
         units = [os.path.basename(path) for path in written if path.startswith(boot_files.UNIT_DIR)]
-        if units:
-            self.systemd.reload()
         enable = [unit for verb, unit in steps if verb == "enable"]
         if enable:
             self.systemd.enable(enable)
+        elif units:
+            self.systemd.reload()
         # The replay itself is not run again only because its text is new.
         renewed = [unit for unit in boot_files.ENABLED[1:] if unit in units and unit not in enable]
         if boot_files.WATCHER in written and "weft-fabric-watch.service" not in enable + renewed:

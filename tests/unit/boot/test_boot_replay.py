@@ -73,7 +73,8 @@ def test_it_is_installed_as_foretold(systemd: FakeSystemd, tmp_path: Path) -> No
         "enable weft-fabric-watch.path",
         "enable weft-fabric-watch.service",
     ]
-    assert systemd.calls == [("reload",), ("enable", *boot_files.ENABLED)]
+    # enable has systemd read the unit files as well.
+    assert systemd.calls == [("enable", *boot_files.ENABLED)]
     assert (tmp_path / "usr/local/lib/weft-fabric/replay.pyz").read_bytes() == boot_files.zipapp()
     assert all(path.stat().st_mode & 0o777 == 0o644 for path in tmp_path.rglob("*") if path.is_file())
 
@@ -229,8 +230,7 @@ def test_systemctl_is_read_and_called(systemctl: Path) -> None:
     assert systemctl.read_text().splitlines() == [
         "show --property=Id,UnitFileState,ActiveState a.service b.path c.service",
         "daemon-reload",
-        "enable a.service",
-        "start --no-block a.service",
+        "enable --now --no-block a.service",
         "try-restart --no-block b.path",
     ]
 

@@ -68,6 +68,7 @@ class OpenflowFlowsEngine(Engine):
         self.socket = params.get("socket")
         self.purge = bool(params.get("purge"))
         self.ofctl = OfctlClient(params.get("rundir"))
+        self._resolved = {}  # bridge name -> port numbers, and the flows that were made with them
         rundir = params.get("rundir")
         self.memory_dir = os.path.join(rundir, "weft-fabric", "ofports") if rundir else MEMORY_DIR
 
@@ -115,11 +116,7 @@ class OpenflowFlowsEngine(Engine):
         bridge = BridgeFlows(name, numbers, row is not None)
         flows = (item.get("flows") or []) if is_present(item) else []
         bridge.remove_learned = not flows and (self.purge or not is_present(item))
-        names = PortNames(numbers, self.tolerant)
-        resolved = (names.resolve(flow, name) for flow in flows)
-        bridge.wanted = [flow for flow in resolved if flow is not None]
-        bridge.pending = sorted(names.pending)
-        bridge.absent = sorted(names.absent)
+        bridge.wanted, bridge.pending, bridge.absent = self._resolve(name, flows, numbers)
         bridge.names = self._port_names(bridge)
         if bridge.exists:
             _check_version(row)
@@ -127,6 +124,19 @@ class OpenflowFlowsEngine(Engine):
         elif bridge.wanted:
             bridge.additions = [(index, None) for index in sorted(self._canonical(bridge).values())]
         return bridge
+
+    def _resolve(self, name, flows, numbers):
+        """Return the flows with port numbers, and what they wait for.
+
+        Ten thousand flows are not read twice for nothing.
+        """
+        known = self._resolved.get(name)
+        if known is None or known[0] != numbers:
+            names = PortNames(numbers, self.tolerant)
+            resolved = (names.resolve(flow, name) for flow in flows)
+            wanted = [flow for flow in resolved if flow is not None]
+            known = self._resolved[name] = (numbers, wanted, sorted(names.pending), sorted(names.absent))
+        return known[1:]
 
     def _compare(self, bridge):
         lines = [flow.line for flow in bridge.wanted]

@@ -31,10 +31,11 @@ options:
     type: str
     vars:
       - name: weft_topology
-  dnsmasq_template:
-    description: Path of a template that replaces the collection's own C(templates/dnsmasq.conf.j2).
-    type: str
-    default: ""
+  templates:
+    description:
+      - Templates that replace the collection's own, as the name of a file in its C(templates) and a path.
+    type: dict
+    default: {}
 seealso:
   - plugin: weft.fabric.topology
     plugin_type: inventory
@@ -65,8 +66,6 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.host 
 )
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.problems import TopologyError
 
-DNSMASQ_TEMPLATE = "dnsmasq.conf.j2"
-
 
 class LookupModule(LookupBase):
     def run(self, terms, variables=None, **kwargs):
@@ -79,9 +78,7 @@ class LookupModule(LookupBase):
             raise AnsibleLookupError(str(error)) from error
 
     def _compile(self, topology, host, concern):
-        templates = {}
-        if self.get_option("dnsmasq_template"):
-            templates[DNSMASQ_TEMPLATE] = read_template(self.get_option("dnsmasq_template"))
+        templates = {name: read_template(path) for name, path in self.get_option("templates").items() if path}
         # Asked beforehand: a KeyError from inside the compiler must not look like a misspelt name.
         known = {**CONCERNS, **PREPARATIONS}
         if concern not in known:

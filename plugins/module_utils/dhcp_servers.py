@@ -9,6 +9,7 @@ leaves a stamp that does not match, and the next one tells them.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -55,6 +56,7 @@ class DhcpServersEngine(Engine):
         systemd: t.Optional[Systemd] = None,
         directory: str = DIRECTORY,
         unit_file: str = dhcp_unit.UNIT_FILE,
+        run_directory: str = dhcp_unit.RUN_DIR,
     ):
         Engine.__init__(self, params)
         self.desired = dhcp_current.parse(params)
@@ -62,6 +64,7 @@ class DhcpServersEngine(Engine):
         self.systemd = systemd or Systemd()
         self.directory = directory
         self.unit_file = unit_file
+        self.run_directory = run_directory
         self._current = dhcp_current.Current(None)
 
     def read(self) -> dhcp_current.Current:
@@ -242,8 +245,10 @@ class DhcpServersEngine(Engine):
         if unit_file:
             os.unlink(self.unit_file)
             self.systemd.daemon_reload()
-            if os.path.isdir(self.directory) and not os.listdir(self.directory):
-                os.rmdir(self.directory)
+            for directory in (self.directory, self.run_directory):
+                # Something that is not ours may be in there.
+                with contextlib.suppress(OSError):
+                    os.rmdir(directory)
 
 
 def _own_addresses(interface: str) -> t.List[str]:

@@ -9,6 +9,7 @@ import shutil
 
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
 
+RUN_DIR = "/run/weft-fabric-dhcp"  # RuntimeDirectory= makes one below it for each server, and removes no more
 UNIT_FILE = "/etc/systemd/system/weft-fabric-dhcp@.service"
 PATTERN = "weft-fabric-dhcp@*.service"
 

@@ -9,9 +9,11 @@ import time
 import typing as t
 from collections import namedtuple
 
+from ansible_collections.weft.fabric.plugins.module_utils import announce
 from ansible_collections.weft.fabric.plugins.module_utils.boot_replay import BootReplayEngine
 from ansible_collections.weft.fabric.plugins.module_utils.dhcp_servers import DhcpServersEngine
 from ansible_collections.weft.fabric.plugins.module_utils.namespaces import NamespacesEngine
+from ansible_collections.weft.fabric.plugins.module_utils.nftables import NftablesEngine
 from ansible_collections.weft.fabric.plugins.module_utils.openflow_flows import OpenflowFlowsEngine
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_bridges import OvsBridgesEngine
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_tunnel_routes import OvsTunnelRoutesEngine
@@ -22,6 +24,9 @@ from ansible_collections.weft.fabric.plugins.module_utils.reconcile import (
     save_state,
     summarise,
 )
+from ansible_collections.weft.fabric.plugins.module_utils.router_advertisements import RouterAdvertisementsEngine
+from ansible_collections.weft.fabric.plugins.module_utils.vrrp_departures import VrrpDeparturesEngine
+from ansible_collections.weft.fabric.plugins.module_utils.vrrp_routers import VrrpRoutersEngine
 
 #: concern: as the compiler names it. engine: its class. kept: whether the replay at boot needs its arguments.
 Concern = namedtuple("Concern", "name engine kept")
@@ -33,9 +38,16 @@ CONCERNS = (
     Concern("ovs_bridges", OvsBridgesEngine, True),
     Concern("ovs_tunnel_routes", OvsTunnelRoutesEngine, True),
     Concern("openflow_flows", OpenflowFlowsEngine, True),
+    Concern("nftables", NftablesEngine, True),
     Concern("dhcp_servers", DhcpServersEngine, True),
+    Concern("router_advertisements", RouterAdvertisementsEngine, True),
+    # A router that may take the role over comes last: by then it is wired, and what it forwards is translated.
+    Concern("vrrp_routers", VrrpRoutersEngine, True),
     Concern("boot_replay", BootReplayEngine, False),
 )
+
+#: What ends before all others: keepalived takes addresses away when a link goes, also those of a router that stays.
+DEPARTURES = (Concern("vrrp_routers", VrrpDeparturesEngine, False),)
 
 #: Concerns whose turn with the underlay comes before all others: the bridge, then the addresses that move to it.
 UNDERLAY = ("ovs_bridges", "namespaces")
@@ -44,20 +56,26 @@ UNDERLAY = ("ovs_bridges", "namespaces")
 class HostRun(object):
     """One run over a host's state: {"underlay": {concern: arguments}, concern: arguments, ...}."""
 
-    def __init__(self, state, check_mode=False, save=False, concerns=CONCERNS):
+    def __init__(self, state, check_mode=False, save=False, concerns=CONCERNS, departures=DEPARTURES):
         self.state = state
         self.check_mode = check_mode
         self.save = save
         self.concerns = concerns
+        self.departures = departures
         self.operations: t.Dict[str, t.List[Operation]] = {concern.name: [] for concern in concerns}
         self.milliseconds = dict.fromkeys(self.operations, 0)
         self.pending: t.Set[str] = set()
+        self.announcements: t.List[announce.Announcement] = []
+        self.leaving: t.Set[str] = set()
 
     def run(self):
         """Make it so, concern by concern, and return what the module returns."""
         # A prediction leaves the underlay to the concerns proper, which compare the same bridge and addresses with all
         # the rest: each change is then told once, as it is made once.
         first = {} if self.check_mode else self.state.get("underlay") or {}
+        for concern in () if self.check_mode else self.departures:
+            if concern.name in self.state:
+                self._make(concern, self.state[concern.name])
         by_name = {concern.name: concern for concern in self.concerns}
         for name in UNDERLAY:
             if name in first:
@@ -67,6 +85,8 @@ class HostRun(object):
                 self._make(concern, self.state[concern.name])
                 if self.save and concern.kept and not self.check_mode:
                     save_state(concern.name, self.state[concern.name])
+        # What a new link has told before it was wired, nobody has heard.
+        announce.send(self.announcements)
         result = summarise([operation for concern in self.concerns for operation in self.operations[concern.name]])
         result["pending"] = sorted(self.pending)
         result["milliseconds"] = {name: spent for name, spent in self.milliseconds.items() if name in self.state}
@@ -75,13 +95,16 @@ class HostRun(object):
     def _make(self, concern, params):
         started = time.monotonic()
         engine = concern.engine(params)
+        engine.leaving = frozenset(self.leaving)
         try:
             operations, current = converge(engine, self.check_mode)
         except (FabricError, OSError) as error:
             raise FabricError("%s: %s%s" % (concern.name, error, self._made())) from error
         self.operations[concern.name] += operations
+        self.leaving |= engine.removed_namespaces(operations)
         self.milliseconds[concern.name] += int((time.monotonic() - started) * 1000)
         self.pending.update(engine.extra(current).get("pending", ()))
+        self.announcements += getattr(engine, "announcements", ())
 
     def _made(self):
         made = sum(len(operations) for operations in self.operations.values())

@@ -13,6 +13,7 @@ import time
 import typing as t
 
 from ansible_collections.weft.fabric.plugins.module_utils import (
+    announce,
     iproute,
     namespaces_current,
     namespaces_desired,
@@ -36,6 +37,8 @@ from ansible_collections.weft.fabric.plugins.module_utils.reconcile import Engin
 # How long a device that Open vSwitch is about to make may take to appear, in seconds.
 WAIT_LIMIT = 10.0
 
+_DELETION = "netns del "
+
 # From this many links on, putting them into a group and removing the group is quicker: the kernel then waits
 # once for its readers, not once for each link (18 ms each).
 _GROUP_MINIMUM = 4
@@ -52,17 +55,26 @@ class NamespacesEngine(Engine):
         self.desired = namespaces_desired.parse(params)
         self.purge = bool(params.get("purge"))
         self._groups: t.Set[int] = set()
+        self._before = namespaces_current.Current()
+        #: addresses that have come in this run, of links that shall tell; once more when new links are wired
+        self.announcements: t.List[announce.Announcement] = []
 
     def read(self) -> namespaces_current.Current:
         wanted: t.Dict[t.Optional[str], t.Optional[namespaces_desired.Namespace]] = dict(self.desired)
         current = namespaces_current.read(wanted, self.purge)
         self._groups = {link.group for link in current.state(None).links.values()}
+        self._before = current
         return current
 
     def diff(self, current: namespaces_current.Current) -> t.List[Operation]:
         return Plan(current, self.desired, self.purge).make()
 
+    def removed_namespaces(self, operations: t.List[Operation]) -> t.Set[str]:
+        steps = (step for operation in operations for step in operation.payload if step.phase == REMOVE)
+        return {step.text[len(_DELETION) :] for step in steps if step.text.startswith(_DELETION)}
+
     def apply(self, operations: t.List[Operation]) -> None:
+        self.announcements = list(self._new_addresses())
         steps = [step for operation in operations for step in operation.payload]
         self._wait([step for step in steps if step.phase == WAIT])
         namespaces, links = _made(steps)
@@ -72,6 +84,16 @@ class NamespacesEngine(Engine):
         self._make(steps)
         self._remove([step for step in steps if step.phase == REMOVE])
         self._forget_intent()
+        announce.send(self.announcements)
+
+    def _new_addresses(self) -> t.Iterator[announce.Announcement]:
+        for name, namespace in self.desired.items():
+            present = self._before.state(name).addresses
+            for link in namespace.links.values() if namespace.present else ():
+                known = {entry.address for entry in present.get(link.name, [])}
+                for address in (link.addresses or ()) if link.announce and link.present else ():
+                    if address not in known:
+                        yield announce.Announcement(name, link.name, address.partition("/")[0])
 
     def _make(self, steps: t.List[Step]) -> None:
         """Create and set up: the host first, since creating namespaces and pairs is its part."""

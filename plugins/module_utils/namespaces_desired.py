@@ -41,6 +41,7 @@ class Link(t.NamedTuple):
     mark: str
     takes_addresses_from: t.Optional[str]
     host_stack: t.Optional[bool]
+    announce: bool
 
     @property
     def host_end(self) -> str:
@@ -67,6 +68,13 @@ class Link(t.NamedTuple):
         return self.kind != "existing"
 
 
+class Hop(t.NamedTuple):
+    """One of several gateways of a route."""
+
+    via: str
+    device: t.Optional[str]
+
+
 class Route(t.NamedTuple):
     """A route. device None: whichever the kernel finds by the gateway."""
 
@@ -78,6 +86,7 @@ class Route(t.NamedTuple):
     via: t.Optional[str]
     device: t.Optional[str]
     onlink: bool
+    nexthops: t.Tuple[Hop, ...] = ()  # several gateways, in place of via and device
 
     @property
     def key(self) -> t.Tuple[int, int, str, int]:
@@ -228,6 +237,7 @@ def _link(namespace: t.Optional[str], item: t.Mapping[str, t.Any], where: str) -
         mark=(MARK + " " + resource).rstrip(),
         takes_addresses_from=None if source is None else iproute.interface(source, where + ", takes_addresses_from"),
         host_stack=item.get("host_stack"),
+        announce=bool(item.get("announce")),
     )
 
 
@@ -256,6 +266,10 @@ def _owner(name: t.Any, where: str) -> int:
 
 def _route(item: t.Mapping[str, t.Any], where: str) -> Route:
     where += ", routes"
+    hops = _nexthops(item, where)
+    if len(hops) == 1:
+        # One of several is one: the kernel makes no difference either.
+        item, hops = {**item, "via": hops[0].via, "dev": hops[0].device}, ()
     via = None if item.get("via") is None else iproute.address(item["via"], where)
     if item.get("to") == "default":
         if via is None:
@@ -266,11 +280,13 @@ def _route(item: t.Mapping[str, t.Any], where: str) -> Route:
         family, to = network.version, str(network) if network.prefixlen else "default"
     if via is not None and via.version != family:
         raise FabricError("%s: %s via %s mixes IPv4 and IPv6" % (where, item.get("to"), via))
+    if any((":" in hop.via) != (family == 6) for hop in hops):
+        raise FabricError("%s: %s and its nexthops mix IPv4 and IPv6" % (where, item.get("to")))
     kind = item.get("type") or "unicast"
     if kind not in ROUTE_KINDS:
         raise FabricError("%s: type %r is none of %s" % (where, kind, ", ".join(ROUTE_KINDS)))
     device = None if item.get("dev") is None else iproute.interface(item["dev"], where)
-    if kind == "unicast" and via is None and device is None and item.get("state") != "absent":
+    if kind == "unicast" and via is None and device is None and not hops and item.get("state") != "absent":
         raise FabricError("%s: the route to %s needs via, dev or both" % (where, item.get("to")))
     metric = iproute.number(item.get("metric") or 0, where, 0, _MAX)
     return Route(
@@ -282,7 +298,27 @@ def _route(item: t.Mapping[str, t.Any], where: str) -> Route:
         via=None if via is None else str(via),
         device=device,
         onlink=bool(item.get("onlink")),
+        nexthops=hops,
     )
+
+
+def _nexthops(item: t.Mapping[str, t.Any], where: str) -> t.Tuple[Hop, ...]:
+    """Return the gateways of a route that has several, in an order that is always the same."""
+    entries = item.get("nexthops") or []
+    if entries and (item.get("via") is not None or item.get("dev") is not None or item.get("onlink")):
+        raise FabricError("%s: nexthops stand in place of via, dev and onlink" % where)
+    if entries and item.get("type") not in (None, "unicast"):
+        raise FabricError("%s: nexthops are for routes of type unicast only" % where)
+    found = {
+        Hop(
+            str(iproute.address(entry.get("via"), where + ", nexthops")),
+            None if entry.get("dev") is None else iproute.interface(entry["dev"], where + ", nexthops"),
+        )
+        for entry in entries
+    }
+    if len(found) != len(entries):
+        raise FabricError("%s: a next hop of %s is listed twice" % (where, item.get("to")))
+    return tuple(sorted(found, key=lambda hop: (hop.via, hop.device or "")))
 
 
 def _table(value: t.Any, where: str) -> int:

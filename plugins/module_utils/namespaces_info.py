@@ -92,7 +92,9 @@ def _route(state: State, route: rtnetlink.Route) -> Item:
     item: Item = {"to": route.to, "table": str(route.table), "metric": route.metric, "type": route.kind}
     if route.to == "default" and route.via is None:
         item["to"] = "0.0.0.0/0" if route.family == 4 else "::/0"
-    if route.kind == "unicast":
+    if route.nexthops:
+        item["nexthops"] = [{"via": via, "dev": state.device(ifindex)} for via, ifindex in route.nexthops]
+    elif route.kind == "unicast":
         device = state.device(route.ifindex)
         item.update({"onlink": route.onlink}, **({"via": route.via} if route.via else {}))
         item.update({"dev": device} if device else {})

@@ -15,6 +15,7 @@ from ansible_collections.weft.fabric.plugins.module_utils import rtnetlink
 from ansible_collections.weft.fabric.plugins.module_utils.iproute import PROTOCOL
 from ansible_collections.weft.fabric.plugins.module_utils.namespaces_current import State
 from ansible_collections.weft.fabric.plugins.module_utils.namespaces_desired import (
+    Hop,
     Link,
     Namespace,
     Neighbour,
@@ -139,8 +140,23 @@ def _same_route(route: Route, old: rtnetlink.Route, state: State) -> bool:
         return False
     if route.kind != "unicast":
         return True
+    if route.nexthops or old.nexthops:
+        return _same_nexthops(route, old, state)
     device = state.device(old.ifindex)
     return route.via == old.via and route.onlink == old.onlink and route.device in (None, device)
+
+
+def _same_nexthops(route: Route, old: rtnetlink.Route, state: State) -> bool:
+    present = _present_nexthops(old, state)
+    return len(present) == len(route.nexthops) and all(
+        wanted.via == found.via and wanted.device in (None, found.device)
+        for wanted, found in zip(route.nexthops, present)
+    )
+
+
+def _present_nexthops(old: rtnetlink.Route, state: State) -> t.Tuple[Hop, ...]:
+    found = [Hop(via or "", state.device(ifindex)) for via, ifindex in old.nexthops]
+    return tuple(sorted(found, key=lambda hop: (hop.via, hop.device or "")))
 
 
 def _route_text(route: Route) -> str:
@@ -150,12 +166,17 @@ def _route_text(route: Route) -> str:
     words += ["onlink"] if route.onlink else []
     words += ["metric %d" % route.metric] if route.metric else []
     words += ["table %d" % route.table] if route.table != rtnetlink.MAIN_TABLE else []
-    return " ".join(words)
+    return " ".join(words + _nexthop_words(route))
+
+
+def _nexthop_words(route: Route) -> t.List[str]:
+    return ["nexthop via %s%s" % (hop.via, " dev " + hop.device if hop.device else "") for hop in route.nexthops]
 
 
 def _present_route_text(old: rtnetlink.Route, state: State) -> str:
     device = state.device(old.ifindex) if old.kind == "unicast" else None
-    return _route_text(Route(old.family, old.table, old.to, old.metric, old.kind, old.via, device, old.onlink))
+    hops = _present_nexthops(old, state)
+    return _route_text(Route(old.family, old.table, old.to, old.metric, old.kind, old.via, device, old.onlink, hops))
 
 
 def _route_step(namespace: t.Optional[str], route: Route) -> Step:
@@ -165,6 +186,7 @@ def _route_step(namespace: t.Optional[str], route: Route) -> Step:
     words += ["metric %d" % route.metric] if route.metric else []
     words += ["onlink"] if route.onlink else []
     words.append("table %d proto %d" % (route.table, PROTOCOL))
+    words += _nexthop_words(route)  # whatever comes after them is theirs
     return Step(SETTINGS, namespace, "ip", " ".join(words))
 
 

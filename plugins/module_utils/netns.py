@@ -19,6 +19,7 @@ import socket
 import struct
 import typing as t
 
+from ansible_collections.weft.fabric.plugins.module_utils import command
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
 
 NETNS_DIR = "/run/netns"
@@ -33,6 +34,9 @@ _IFF_TAP = 0x0002
 _IFF_NO_PI = 0x1000
 
 _SYSCTL = re.compile(r"\Anet((\.[A-Za-z0-9_:+@-]+)+|(/[A-Za-z0-9_.:+@-]+)+)\Z")
+
+# These are there once the kernel's module of that name is.
+_CONNTRACK = "/proc/sys/net/netfilter/nf_conntrack_"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -118,6 +122,10 @@ def write_sysctl(path, value):
     """Set a sysctl of the namespace we are in."""
     if value == DEFAULT:
         value = read_sysctl(_default_path(path))
+    if path.startswith(_CONNTRACK) and not os.path.exists(path):
+        # A host on which nobody has tracked connections yet. If it can't be loaded, the error is about the sysctl.
+        with contextlib.suppress(FileNotFoundError):
+            command.run(["modprobe", "nf_conntrack"])
     try:
         with open(path, "w", encoding="ascii") as stream:
             stream.write(value + "\n")

@@ -52,7 +52,7 @@ class NftablesEngine(Engine):
             text = "end connections %s that an interrupted run has left" % place
             operations.append(Operation(text, Work(Key(namespace, "", ""), [], matches)))
         for key in current.tables:
-            if self.purge and key not in self.desired:
+            if self.purge and key not in self.desired and key.namespace not in self.leaving:
                 operations += TablePlan(current.tables[key], _absent(key)).make()
         for key, desired in self.desired.items():
             operations += TablePlan(current.tables.get(key), desired).make()

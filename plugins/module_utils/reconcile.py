@@ -16,6 +16,7 @@ import json
 import os
 import tempfile
 import time
+import typing as t
 
 from ansible_collections.weft.fabric.plugins.module_utils import command
 
@@ -58,6 +59,9 @@ class Engine(object):
     #: module name; also the name of the saved state
     name = ""
 
+    #: in a prediction: namespaces that an engine before this one takes away, with all that is in them
+    leaving: t.FrozenSet[str] = frozenset()
+
     def __init__(self, params):
         self.params = params
 
@@ -76,6 +80,10 @@ class Engine(object):
     def extra(self, current):
         """Return further return values that the state read last gives, a dict."""
         return {}
+
+    def removed_namespaces(self, operations):
+        """Return the names of the namespaces that the operations take away."""
+        return set()
 
 
 def converge(engine, check_mode=False):

@@ -20,6 +20,7 @@ from collections import namedtuple
 
 from ansible_collections.weft.fabric.plugins.module_utils.dhcp_servers import DhcpServersEngine
 from ansible_collections.weft.fabric.plugins.module_utils.namespaces import NamespacesEngine
+from ansible_collections.weft.fabric.plugins.module_utils.nftables import NftablesEngine
 from ansible_collections.weft.fabric.plugins.module_utils.openflow_flows import OpenflowFlowsEngine
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_bridges import OvsBridgesEngine
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_tunnel_routes import OvsTunnelRoutesEngine
@@ -32,6 +33,8 @@ from ansible_collections.weft.fabric.plugins.module_utils.reconcile import (
     read_file,
     reconcile,
 )
+from ansible_collections.weft.fabric.plugins.module_utils.router_advertisements import RouterAdvertisementsEngine
+from ansible_collections.weft.fabric.plugins.module_utils.vrrp_routers import VrrpRoutersEngine
 
 LOG = logging.getLogger("weft-fabric-replay")
 NETWORK_DEVICES = "/sys/class/net"
@@ -91,6 +94,10 @@ STEPS = (
     # Open vSwitch looks for the tunnels' source address when it is told the route, so this comes after the addresses.
     Step("ovs_tunnel_routes", "ovs_tunnel_routes", OvsTunnelRoutesEngine, additions),
     Step("dhcp_servers", "dhcp_servers", DhcpServersEngine, additions),
+    Step("nftables", "nftables", NftablesEngine, additions),
+    Step("router_advertisements", "router_advertisements", RouterAdvertisementsEngine, additions),
+    # Last: a router takes no role before everything it needs is wired.
+    Step("vrrp_routers", "vrrp_routers", VrrpRoutersEngine, additions),
 )
 
 #: what a port that somebody else has plugged in needs

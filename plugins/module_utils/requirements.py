@@ -16,6 +16,13 @@ PACKAGES = {
     "ovs-ofctl": ("openvswitch-switch", "openvswitch"),
     "ovsdb-client": ("openvswitch-switch", "openvswitch"),
     "dnsmasq": ("dnsmasq-base", "dnsmasq"),
+    "keepalived": ("keepalived", "keepalived"),
+    "conntrackd": ("conntrackd", "conntrack-tools"),
+    "conntrack": ("conntrack", "conntrack-tools"),
+    "radvd": ("radvd", "radvd"),
+    "nft": ("nftables", "nftables"),
+    "arping": ("iputils-arping", "iputils"),
+    "ping": ("iputils-ping", "iputils"),
 }
 
 

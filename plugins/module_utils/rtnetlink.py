@@ -77,6 +77,7 @@ class Route(t.NamedTuple):
     ifindex: t.Optional[int]
     onlink: bool
     protocol: int
+    nexthops: t.Tuple[t.Tuple[t.Optional[str], int], ...] = ()  # of several gateways each, with the index of its device
 
 
 class Neighbour(t.NamedTuple):
@@ -277,7 +278,18 @@ def _route(message):
         ifindex=_number(attributes[4]) if 4 in attributes else None,
         onlink=bool(flags & _RTNH_F_ONLINK),
         protocol=protocol,
+        nexthops=tuple(_nexthops(family, attributes[9])) if 9 in attributes else (),
     )
+
+
+def _nexthops(family, data):
+    """Yield the gateways of a route that has several (struct rtnexthop)."""
+    offset = 0
+    while offset + 8 <= len(data):
+        length, ifindex = struct.unpack_from("HxxI", data, offset)
+        gateway = _attributes(data[offset : offset + length], 8).get(5)
+        yield (_address(family, gateway) if gateway else None), ifindex
+        offset += max((length + 3) & ~3, 8)
 
 
 def _rule(message):

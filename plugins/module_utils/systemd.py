@@ -50,6 +50,12 @@ class Systemd(object):
             self._call(["stop"] + list(names))
             self._call(["reset-failed"] + list(names), may_fail=True)
 
+    def kill(self, names: t.Sequence[str]) -> None:
+        """End all processes of units at once, so that they cannot tidy up."""
+        # Halted first: a process that is told of another's end could still act.
+        for signal in ("STOP", "KILL") if names else ():
+            self._call(["kill", "--signal=" + signal] + list(names))
+
     def reload(self, names: t.Sequence[str]) -> None:
         """Let units read their files again."""
         if names:

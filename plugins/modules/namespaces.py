@@ -99,6 +99,12 @@ options:
                 in. V(false) keeps a tenant from talking to the host there, and the host from taking router
                 advertisements. V(true) gives the device the settings that new devices get.
             type: bool
+          announce:
+            description:
+              - Whether neighbours are told of addresses that are added, by gratuitous ARP and unsolicited neighbour
+                advertisements. Who has known such an address elsewhere then finds it here at once.
+            type: bool
+            default: false
           owner:
             description: User (name or number) that may open a V(tap).
             type: str
@@ -137,6 +143,20 @@ options:
           metric:
             description: Metric. When not given, 0 for IPv4 and 1024 for IPv6 as the kernel has it.
             type: int
+          nexthops:
+            description:
+              - Several gateways, in place of O(namespaces[].routes[].via) and O(namespaces[].routes[].dev). The kernel
+                spreads connections over them.
+            type: list
+            elements: dict
+            suboptions:
+              via:
+                description: Gateway.
+                type: str
+                required: true
+              dev:
+                description: Device. The kernel finds it by the gateway when not given.
+                type: str
           onlink:
             description: Take the gateway to be reachable on the device though no route says so.
             type: bool
@@ -284,6 +304,7 @@ LINK = dict(
     addresses=dict(type="list", elements="str"),
     tx_checksum=dict(type="bool"),
     host_stack=dict(type="bool"),
+    announce=dict(type="bool", default=False),
     owner=dict(type="str"),
     up=dict(type="bool", default=True),
     resource=dict(type="str"),
@@ -296,6 +317,9 @@ ROUTE = dict(
     dev=dict(type="str"),
     table=dict(type="str"),
     metric=dict(type="int"),
+    nexthops=dict(
+        type="list", elements="dict", options=dict(via=dict(type="str", required=True), dev=dict(type="str"))
+    ),
     onlink=dict(type="bool", default=False),
     type=dict(type="str", choices=["unicast", "blackhole", "unreachable", "prohibit", "throw"], default="unicast"),
     state=STATE,

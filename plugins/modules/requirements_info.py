@@ -20,7 +20,19 @@ options:
       - Programs that must be there.
     type: list
     elements: str
-    choices: [ip, ovs-vsctl, ovs-ofctl, ovsdb-client, dnsmasq]
+    choices:
+      - arping
+      - conntrack
+      - conntrackd
+      - dnsmasq
+      - ip
+      - keepalived
+      - nft
+      - ovs-ofctl
+      - ovs-vsctl
+      - ovsdb-client
+      - ping
+      - radvd
     required: true
   interfaces:
     description:

@@ -106,6 +106,10 @@ class Background:
     def output(self) -> str:
         return self.host.run(f"cat {self.log}")
 
+    def latest(self, lines: int = 20) -> str:
+        """Return the end of a long output."""
+        return self.host.run(f"tail -n {lines} {self.log}")
+
     def stop(self) -> str:
         """End the command as Ctrl-C would, wait for it, and return what it printed."""
         self.host.try_run(f"kill -INT {self.pid}")
@@ -160,9 +164,13 @@ class Ping:
 class Capture:
     """tcpdump on an interface, in a namespace or on the host itself."""
 
-    def __init__(self, host: Host, interface: str, expression: str = "", namespace: str | None = None) -> None:
+    def __init__(
+        self, host: Host, interface: str, expression: str = "", namespace: str | None = None, direction: str = "inout"
+    ) -> None:
         inside = f"ip netns exec {namespace} " if namespace else ""
-        self._process = host.start(f"{inside}tcpdump -i {interface} -e -n -l -p {shlex.quote(expression)}")
+        # Immediately: what still waits in the kernel when tcpdump is stopped is never shown.
+        options = f"-i {interface} -Q {direction} --immediate-mode -e -n -l -p"
+        self._process = host.start(f"{inside}tcpdump {options} {shlex.quote(expression)}")
         wait_for(f"tcpdump on {interface} of {host.name}", lambda: "listening on" in self._process.output(), 10)
 
     def stop(self) -> list[str]:

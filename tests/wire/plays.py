@@ -15,6 +15,8 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from .lab import LAB_INVENTORY, LabError
 
 CALLBACKS = Path(__file__).parent / "callback"
@@ -90,3 +92,17 @@ def play(playbook: str, inventory: Path, *arguments: str, check: bool = True, se
     if check and done.returncode != 0:
         raise LabError(f"{playbook} ended with {done.returncode}:\n{done.output}")
     return done
+
+
+def edit(path: Path, change: t.Callable[[dict[str, t.Any]], None]) -> Path:
+    """Change a topology file as a person would, and return it."""
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    change(data)
+    path.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def fault(kind: str, host: str, nic: str | None = None) -> None:
+    """Inflict a fault of the lab, or repair it."""
+    words = f"lab_fault={kind} lab_host={host}" + (f" lab_nic={nic}" if nic else "")
+    play("weft.fabric.lab_fault", LAB_INVENTORY, "-e", words)

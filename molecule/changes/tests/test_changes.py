@@ -6,48 +6,13 @@
 from __future__ import annotations
 
 import pytest
-import yaml
 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.build import build
-from ansible_collections.weft.fabric.tests.wire.plays import play
+from ansible_collections.weft.fabric.tests.wire.leftovers import Foreign
+from ansible_collections.weft.fabric.tests.wire.plays import edit, play
 from ansible_collections.weft.fabric.tests.wire.tenant import Tenant, boot_all
 
 HOSTS = ("net1", "net2", "cmp1", "cmp2")
-
-# One of each kind that the collection makes, without its mark.
-FOREIGN_UP = r"""
-ovs-vsctl --may-exist add-br weft-t-br -- set bridge weft-t-br datapath_type=netdev
-ovs-ofctl add-flow weft-t-br cookie=0x77,priority=7,actions=normal
-ovs-ofctl add-flow br-int cookie=0x77,table=99,priority=7,actions=drop
-ip netns add weft-t-ns
-ip -n weft-t-ns link set lo up
-ip link add weft-t-veth type veth peer name eth9 netns weft-t-ns
-ip -n weft-t-ns address add 192.0.2.200/25 dev eth9
-ip -n weft-t-ns link set eth9 up
-ip netns exec weft-t-ns dnsmasq --conf-file=/dev/null --pid-file=/run/weft-t-dnsmasq.pid --port=0 \
-    --interface=eth9 --dhcp-range=192.0.2.210,192.0.2.220 --dhcp-leasefile=/run/weft-t-leases
-"""
-FOREIGN_STATE = r"""
-ovs-vsctl --columns=name,datapath_type,ports,external_ids list Bridge weft-t-br
-ovs-ofctl --no-stats dump-flows weft-t-br
-ovs-ofctl --no-stats dump-flows br-int cookie=0x77/-1
-ip -n weft-t-ns -o address show
-ip -o link show weft-t-veth
-cat /proc/$(cat /run/weft-t-dnsmasq.pid)/cmdline | tr '\0' ' '; cat /run/weft-t-dnsmasq.pid
-"""
-FOREIGN_DOWN = r"""
-kill $(cat /run/weft-t-dnsmasq.pid); ip netns delete weft-t-ns; ip link delete weft-t-veth
-ovs-vsctl --if-exists del-br weft-t-br; ovs-ofctl del-flows br-int cookie=0x77/-1
-rm -f /run/weft-t-leases
-"""
-
-
-def edit(path, change):
-    """Change a topology file as a person would, and return it."""
-    data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    change(data)
-    path.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +23,10 @@ def tenants(lab, topology_source):
 @pytest.fixture(scope="module")
 def foreign(lab):
     """Put somebody else's things on every host, and see that they stand as they were at the end."""
-    before = {}
-    for name in HOSTS:
-        lab(name).run(FOREIGN_UP)
-        before[name] = lab(name).run(FOREIGN_STATE)
-    yield before
-    for name in HOSTS:
-        assert lab(name).run(FOREIGN_STATE) == before[name], f"somebody else's things on {name} were touched"
-        lab(name).run(FOREIGN_DOWN)
+    found = Foreign(lab(name) for name in HOSTS)
+    yield found
+    found.check()
+    found.remove()
 
 
 def pinged(tenants, work):

@@ -16,17 +16,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.build import build
-from ansible_collections.weft.fabric.tests.wire.lab import LAB_INVENTORY, wait_for
-from ansible_collections.weft.fabric.tests.wire.plays import command, environment, play
+from ansible_collections.weft.fabric.tests.wire.lab import wait_for
+from ansible_collections.weft.fabric.tests.wire.plays import command, environment, fault, play
 from ansible_collections.weft.fabric.tests.wire.tenant import Tenant, boot_all
 
 HOSTS = ("net1", "net2", "cmp1", "cmp2")
 KILLS = 10
-
-
-def fault(kind, host):
-    """Inflict a fault of the lab, or repair it."""
-    play("weft.fabric.lab_fault", LAB_INVENTORY, "-e", f"lab_fault={kind} lab_host={host}")
 
 
 def descendants(pid):

@@ -5,17 +5,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.weft.fabric.tests.wire.leftovers import LEFT_BEHIND
 from ansible_collections.weft.fabric.tests.wire.plays import play
-
-# Everything the collection could have left behind, seen by other eyes than the collection's own.
-LEFT_BEHIND = r"""
-ip netns list
-ip -o link | grep -v -E ' (lo|eth[0-9]|ovs-netdev)[:@]' || true
-ovs-vsctl --columns=name --no-headings list Bridge
-ls -A /var/lib/weft-fabric /usr/lib/weft-fabric /etc/systemd/system 2>/dev/null | grep weft || true
-pgrep -a dnsmasq || true
-systemctl list-units --all --no-legend 'weft-fabric*'
-"""
 
 HOSTS = ("net1", "net2", "cmp1", "cmp2")
 

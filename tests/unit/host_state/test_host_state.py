@@ -11,6 +11,10 @@ import pytest
 
 from ansible_collections.weft.fabric.plugins.module_utils import host_state
 from ansible_collections.weft.fabric.plugins.module_utils.host_state import CONCERNS, Concern, HostRun
+from ansible_collections.weft.fabric.plugins.module_utils.namespaces import NamespacesEngine
+from ansible_collections.weft.fabric.plugins.module_utils.namespaces_step import REMOVE, REPLACE, Step
+from ansible_collections.weft.fabric.plugins.module_utils.nftables import Current, NftablesEngine
+from ansible_collections.weft.fabric.plugins.module_utils.nftables_model import Key, Table
 from ansible_collections.weft.fabric.plugins.module_utils.packing import pack, unpack
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import Engine, FabricError, Operation
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import host as compiled
@@ -101,6 +105,16 @@ def test_state_is_kept_for_what_the_next_boot_needs(machine: Machine) -> None:
     assert sorted(machine.saved) == ["namespaces", "openflow_flows", "ovs_bridges"]
 
 
+def test_what_departs_does_so_before_all_others(machine: Machine) -> None:
+    state = {**FULL, "vrrp_routers": {"things": {"router"}}}
+    departures = (Concern("vrrp_routers", machine.engine("vrrp_routers"), False),)
+    concerns = tuple(Concern(c.name, machine.engine(c.name), c.kept) for c in CONCERNS)
+    predicted = HostRun(state, check_mode=True, concerns=concerns, departures=departures).run()
+    done = HostRun(state, concerns=concerns, departures=departures).run()
+    assert machine.log[0] == "vrrp_routers router"
+    assert done["changes_digest"] == predicted["changes_digest"]
+
+
 def test_a_failure_names_the_concern_and_what_had_been_made(machine: Machine) -> None:
     state = {**FULL, "ovs_bridges": {"broken": True}}
     with pytest.raises(FabricError) as told:
@@ -129,3 +143,19 @@ def test_a_state_arrives_as_it_was_sent() -> None:
 def test_a_damaged_state_is_an_error(text: str) -> None:
     with pytest.raises(FabricError, match="the state is damaged"):
         unpack(text)
+
+
+def test_a_prediction_tells_no_removal_from_a_namespace_that_goes_as_a_whole() -> None:
+    found = {Key(name, "inet", "weft_fabric"): Table(Key(name, "inet", "weft_fabric")) for name in ("goes", "stays")}
+    engine = NftablesEngine({"tables": [], "purge": True})
+    engine.leaving = frozenset({"goes"})
+    assert [operation.text for operation in engine.diff(Current(found, {}))] == [
+        "remove table inet weft_fabric in stays"
+    ]
+
+
+def test_namespaces_tell_what_they_take_away() -> None:
+    engine = NamespacesEngine({"namespaces": []})
+    steps = [Step(REMOVE, None, "ip", "netns del goes"), Step(REMOVE, None, "del_link", "tap1")]
+    broken = [Step(REPLACE, None, "ip", "netns del broken")]
+    assert engine.removed_namespaces([Operation("a", steps), Operation("b", broken)]) == {"goes"}

@@ -21,6 +21,12 @@ from ansible_collections.weft.fabric.tests.unit.namespaces.runs import Item, exi
 
 EVIL = ["a\nnetns del b", "a b", "", "-batch", "a;b", "$(id)", "`id`", '"', "'", "a\0", "../x", "a/b", "é", "{{ x }}"]
 
+
+def several(*hops: Item, **options: t.Any) -> Item:
+    """Return a route by several gateways."""
+    return {"to": "10.9.0.0/16", "nexthops": [{"via": "10.0.0.1"}, *hops], **options}
+
+
 PLACES: dict[str, t.Callable[[str], Item]] = {
     "namespace": lambda text: inside(name=text),
     "link": lambda text: inside(tap(text)),
@@ -35,6 +41,8 @@ PLACES: dict[str, t.Callable[[str], Item]] = {
     "route": lambda text: inside(routes=[{"to": text, "dev": "a"}]),
     "gateway": lambda text: inside(routes=[{"to": "default", "via": text}]),
     "device of a route": lambda text: inside(routes=[{"to": "default", "via": "10.0.0.1", "dev": text}]),
+    "one of several gateways": lambda text: inside(routes=[several({"via": text, "dev": "a"})]),
+    "device of one of several gateways": lambda text: inside(routes=[several({"via": "10.0.0.2", "dev": text})]),
     "table": lambda text: inside(routes=[{"to": "default", "via": "10.0.0.1", "table": text}]),
     "neighbour": lambda text: inside(neighbours=[{"ip": text, "mac": "02:00:00:00:00:01", "dev": "a"}]),
     "MAC of a neighbour": lambda text: inside(neighbours=[{"ip": "10.0.0.1", "mac": text, "dev": "a"}]),
@@ -114,6 +122,10 @@ def test_whatever_is_accepted_stays_one_line_of_plain_words(place: str, text: st
         ([inside(routes=[{"to": "10.0.0.0/8"}])], "needs via, dev or both"),
         ([inside(routes=[{"to": "default", "dev": "a"}])], "a default route needs via"),
         ([inside(routes=[{"to": "10.0.0.0/8", "dev": "a", "type": "nat"}])], "type 'nat' is none of"),
+        ([inside(routes=[several(via="10.0.0.3")])], "nexthops stand in place of via, dev and onlink"),
+        ([inside(routes=[several(type="blackhole")])], "nexthops are for routes of type unicast only"),
+        ([inside(routes=[several({"via": "10.0.0.1"})])], "a next hop of 10.9.0.0/16 is listed twice"),
+        ([inside(routes=[several({"via": "fd00::1"})])], "10.9.0.0/16 and its nexthops mix IPv4 and IPv6"),
         ([inside(routes=[{"to": "0.0.0.0/0", "dev": "a"}, {"to": "default", "via": "10.0.0.1"}])], "listed twice"),
         ([inside(rules=[{"priority": 1, "from": "10.0.0.0/8", "to": "fd00::/64", "table": 1}])], "mix IPv4 and IPv6"),
         ([inside(rules=[{"priority": 0, "table": 1}])], "0 is not a number from 1 to 32765"),

@@ -13,7 +13,16 @@ import yaml
 
 # One applies what the other modules left on the host, and their twins tell the outcome;
 # one writes a file in the operator's repository.
-WITHOUT_TWIN = {"boot_replay", "topology_lock"}
+# A host's whole state is read by its parts; the others work on the controller, or measure.
+WITHOUT_TWIN = {
+    "boot_replay",
+    "host_state",
+    "router_moves",
+    "router_probe",
+    "router_scope",
+    "router_status",
+    "topology_lock",
+}
 
 
 def documented_fragments(module: Path) -> set[str]:

@@ -20,12 +20,18 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.flows
     Flows,
     reg,
 )
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import NetworkView, cookie_of
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import (
+    NetworkView,
+    cookie_of,
+    sole_owner,
+)
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.eui64 import link_local
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import IPAddress, IPNetwork, Port
 
 NETWORK = pipeline.REG_NETWORK
 _SOLICITED_AND_OVERRIDE = 0x60000000
+# Of a router's address (RFC 4861): a host forgets its default route through a neighbour that says it is none.
+_FROM_ROUTER = 0x80000000
 
 
 def add_frame(flows: Flows) -> None:
@@ -53,7 +59,10 @@ def add_network(flows: Flows, network: NetworkView) -> None:
 
 
 def _owned(network: NetworkView) -> list[tuple[IPAddress, Port]]:
-    """Return the addresses that belong to one port and to nobody else, with that port."""
+    """Return the addresses that belong to one port and to nobody else, with that port.
+
+    A leg of an HA router is one port, wherever it may be: all of its places have the same MAC.
+    """
     owners: dict[IPAddress, list[Port]] = {}
     for port in network.ports:
         addresses = port.addresses
@@ -65,7 +74,7 @@ def _owned(network: NetworkView) -> list[tuple[IPAddress, Port]]:
     return [
         (address, ports[0])
         for address, ports in owners.items()
-        if len(ports) == 1 and not claims.contest(address, ports[0])
+        if sole_owner(ports) and not claims.contest(address, ports[0])
     ]
 
 
@@ -86,7 +95,7 @@ class _Claims:
     def contest(self, address: IPAddress, owner: Port) -> bool:
         """Tell whether somebody but the owner, or the owner with another MAC, may hold an address."""
         holders = self._single.get(address, []) + [(port, mac) for cidr, port, mac in self._ranges if address in cidr]
-        return any(port is not owner or mac != owner.mac_address for port, mac in holders)
+        return any(port.name != owner.name or mac != owner.mac_address for port, mac in holders)
 
 
 def _arp(address: IPAddress, port: Port) -> tuple[str, str]:
@@ -103,10 +112,11 @@ def _arp(address: IPAddress, port: Port) -> tuple[str, str]:
 def _nd(flows: Flows, address: IPAddress, port: Port) -> tuple[str, str]:
     """Do the same with a solicitation: its source option becomes the target option of an advertisement."""
     question = f"icmp6,{{}},dl_dst={MULTICAST_V6},icmp_type=135,nd_target={address}"
+    flags = _SOLICITED_AND_OVERRIDE | (_FROM_ROUTER if port.router is not None else 0)
     answer = (
         f"move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[],set_field:{port.mac_address}->eth_src,"
         f"move:NXM_NX_IPV6_SRC[]->NXM_NX_IPV6_DST[],set_field:{address}->ipv6_src,"
-        f"set_field:{_SOLICITED_AND_OVERRIDE}->nd_reserved,set_field:2->nd_options_type,set_field:136->icmpv6_type,"
+        f"set_field:{flags}->nd_reserved,set_field:2->nd_options_type,set_field:136->icmpv6_type,"
         f"{flows.goto('nd_answer')}"
     )
     return question, answer

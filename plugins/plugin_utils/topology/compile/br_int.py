@@ -29,6 +29,7 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view 
     LocalPort,
     NetworkView,
     learned_cookie_of,
+    sole_owner,
 )
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import Port
 
@@ -86,9 +87,9 @@ def _forward(flows: Flows, network: NetworkView) -> None:
     """Send unicast to who has the MAC; for the rest of the network, to the bridge that knows it."""
     network_match = reg(NETWORK, network.vlan)
     for mac, ports in network.ports_by_mac.items():
-        here = [network.local_by_name[port.name] for port in ports if port.name in network.local_by_name]
+        here = network.here(ports)
         if here:
-            cookie = here[0].cookie if len(ports) == 1 else network.cookie
+            cookie = here[0].cookie if sole_owner(ports) else network.cookie
             flows.add(cookie, "forward", 90, f"{network_match},dl_dst={mac}", _to_owners(flows, network, ports, here))
         elif network.network.mac_learning:
             # Who is known to be elsewhere stays there, whatever a frame on this host pretends.
@@ -101,7 +102,11 @@ def _forward(flows: Flows, network: NetworkView) -> None:
 
 
 def _to_owners(flows: Flows, network: NetworkView, ports: list[Port], here: list[LocalPort]) -> str:
-    """Return the actions for a MAC that is here: its port, or all ports that share it by address pairs."""
+    """Return the actions for a MAC that is here: its port, or all ports that share it.
+
+    They share it by address pairs, or are one leg of a router on several hosts. Who of them answers to it at the moment
+    is not known here, and must not be: each gets the frame, and nothing has to be learned anew when the role moves.
+    """
     if len(ports) == 1:
         return f"set_field:{here[0].reference}->{OUTPUT},{flows.goto('ingress')}"
     actions = [action for local in here for action in _deliver(flows, local)]

@@ -114,5 +114,7 @@ def _tenant_port(network: NetworkView, local: LocalPort) -> Item:
 
 
 def resource_path(local: LocalPort) -> str:
-    """Return how marks name a port."""
+    """Return how marks name a port; a router's by the router, since a mark is short."""
+    if local.port.router is not None:
+        return "routers/" + "/".join(local.port.router)
     return f"ports/{local.port.project}/{local.port.name}"

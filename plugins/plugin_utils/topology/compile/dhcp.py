@@ -15,7 +15,6 @@ import typing as t
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import dhcp_options, names
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.template import render
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import (
-    DHCP_OWNER,
     HostView,
     LocalPort,
     NetworkView,
@@ -48,15 +47,11 @@ def _server(network: NetworkView, local: LocalPort, template: str | None) -> Ite
         "namespace": names.dhcp_namespace(network.network.id),
         "interface": interface,
         "config": render(TEMPLATE, template, **_variables(network, local, interface, subnets)),
-        "hosts": [host for port in _clients(network) if (host := _host(port, subnets))],
-        "options": dhcp_options.options(network, _clients(network)),
-        "names": [entry for port in _clients(network) for entry in _names(network, port)],
+        "hosts": [host for port in network.clients if (host := _host(port, subnets))],
+        "options": dhcp_options.options(network, network.clients),
+        "names": [entry for port in network.clients for entry in _names(network, port)],
         "leases": True,
     }
-
-
-def _clients(network: NetworkView) -> list[Port]:
-    return [port for port in network.ports if port.device_owner != DHCP_OWNER]
 
 
 def _variables(network: NetworkView, local: LocalPort, interface: str, subnets: list[Subnet]) -> Item:

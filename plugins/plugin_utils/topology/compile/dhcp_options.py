@@ -70,7 +70,7 @@ def port_tag(port: Port) -> str:
 def _standard_v4(network: NetworkView, subnet: Subnet) -> t.Iterator[tuple[str, str]]:
     # Without a value dnsmasq sends no router; without the line it would send itself.
     yield ROUTER, str(subnet.gateway_ip or "")
-    yield DNS, _join(_name_servers(network, subnet))
+    yield DNS, _join(name_servers(network, subnet))
     if subnet.ntp_servers:
         yield NTP, _join(subnet.ntp_servers)
     if domain(network):
@@ -83,7 +83,7 @@ def _standard_v4(network: NetworkView, subnet: Subnet) -> t.Iterator[tuple[str, 
 
 
 def _standard_v6(network: NetworkView, subnet: Subnet) -> t.Iterator[tuple[str, str]]:
-    yield DNS_V6, _join(_name_servers(network, subnet))
+    yield DNS_V6, _join(name_servers(network, subnet))
     if domain(network):
         yield DOMAIN_SEARCH_V6, domain(network)
     if subnet.ntp_servers:
@@ -91,7 +91,7 @@ def _standard_v6(network: NetworkView, subnet: Subnet) -> t.Iterator[tuple[str, 
         yield NTP_V6, _join(subnet.ntp_servers)
 
 
-def _name_servers(network: NetworkView, subnet: Subnet) -> list[IPAddress]:
+def name_servers(network: NetworkView, subnet: Subnet) -> list[IPAddress]:
     """Return a subnet's own name servers, or else all DHCP servers of the network."""
     if subnet.dns_nameservers:
         return list(subnet.dns_nameservers)

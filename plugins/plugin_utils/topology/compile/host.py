@@ -16,9 +16,12 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile impor
     bridges,
     dhcp,
     links,
+    nat,
     provider,
+    ra,
     requirements,
     underlay,
+    vrrp,
 )
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import HostView, view_host
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import Topology
@@ -63,7 +66,10 @@ CONCERNS: dict[str, t.Callable[[HostView, Templates], Arguments]] = {
     "ovs_bridges": lambda view, _templates: bridges.compile_bridges(view),
     "ovs_tunnel_routes": lambda view, _templates: underlay.compile_tunnel_routes(view),
     "openflow_flows": lambda view, _templates: compile_flows(view),
+    "nftables": lambda view, _templates: nat.compile_nftables(view),
     "dhcp_servers": dhcp.compile_dhcp,
+    "router_advertisements": ra.compile_advertisements,
+    "vrrp_routers": vrrp.compile_vrrp,
 }
 
 #: What a host needs before, and after; not part of its state.

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import names, underlay
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import names, router, underlay
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.bridges import resource_path
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.veth import addresses_of, veth
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import (
-    DHCP_OWNER,
     HostView,
     LocalPort,
     NetworkView,
@@ -22,20 +22,16 @@ Item = dict[str, t.Any]
 def compile_namespaces(view: HostView) -> Item:
     """Return the arguments of namespaces: the host's own first (without a name), then the others by name."""
     own: list[Item] = []
-    others: dict[str, Item] = {}
+    others = {item["name"]: item for item in _own_namespaces(view)}
     for network, local in view.local_ports:
-        namespace = _namespace(network, local)
-        link = _link(view, network, local)
+        link = None if local.own else _link(view, network, local)
         if link is None:
             continue
+        namespace = local.port.binding.namespace if local.port.binding.kind == "veth" else None
         if namespace is None:
             own.append(link)
         else:
             others.setdefault(namespace, {"name": namespace, "links": []})["links"].append(link)
-        if namespace is not None and local.port.device_owner == DHCP_OWNER:
-            others[namespace].update(
-                routes=_default_routes(network, link["name"]), sysctls=_server_sysctls(link["name"])
-            )
     items = [others[name] for name in sorted(others)]
     moved = underlay.compile_namespace(view)
     if moved is not None:
@@ -45,21 +41,32 @@ def compile_namespaces(view: HostView) -> Item:
     return {"namespaces": items}
 
 
-def _namespace(network: NetworkView, local: LocalPort) -> str | None:
-    if local.port.device_owner == DHCP_OWNER:
-        return names.dhcp_namespace(network.network.id)
-    return local.port.binding.namespace if local.port.binding.kind == "veth" else None
+def _own_namespaces(view: HostView) -> t.Iterator[Item]:
+    """Return the namespaces of DHCP servers and routers."""
+    for network in view.networks:
+        if network.dhcp_server is not None:
+            yield _dhcp_namespace(view, network, network.dhcp_server)
+    for router_view in view.routers:
+        yield router.compile_namespace(view, router_view)
+
+
+def _dhcp_namespace(view: HostView, network: NetworkView, local: LocalPort) -> Item:
+    link = veth(view, network, local, addresses_of(network, local))
+    return {
+        "name": names.dhcp_namespace(network.network.id),
+        "links": [link],
+        "routes": _default_routes(network, link["name"]),
+        "sysctls": _server_sysctls(link["name"]),
+    }
 
 
 def _link(view: HostView, network: NetworkView, local: LocalPort) -> Item | None:
-    """Return the link of a port; None when somebody else takes care of it."""
+    """Return the link of a tenant's port; None when somebody else takes care of it."""
     binding = local.port.binding
     mark = {"resource": resource_path(local)}
-    if local.port.device_owner == DHCP_OWNER:
-        return {**_veth(view, network, local), "addresses": _addresses(network, local), **mark}
     if binding.kind == "veth":
         # No address: the network gives it by DHCP, or whoever uses the namespace does.
-        return {**_veth(view, network, local), **mark}
+        return veth(view, network, local)
     if binding.kind == "tap":
         owner = {"owner": binding.owner} if binding.owner else {}
         # No MAC: the port's belongs to the machine behind the tap, and the host's end must not have the same.
@@ -69,26 +76,6 @@ def _link(view: HostView, network: NetworkView, local: LocalPort) -> Item | None
         # Open vSwitch makes the device, with its MAC and MTU; it is made down.
         return {"name": local.device, "kind": "existing", **mark}
     return None
-
-
-def _veth(view: HostView, network: NetworkView, local: LocalPort) -> Item:
-    link: Item = {
-        "name": names.far_end_name(local.port, local.id),
-        "kind": "veth",
-        "peer": local.device,
-        "mac": local.port.mac_address,
-        "mtu": network.network.mtu,
-    }
-    if view.host.datapath_type == "netdev":
-        # Open vSwitch's userspace datapath forwards frames as they are; nobody would fill in the checksums
-        # that a kernel leaves to the hardware, and TCP and UDP would fail while ping works.
-        link["tx_checksum"] = False
-    return {**link, **underlay.plugged(view)}
-
-
-def _addresses(network: NetworkView, local: LocalPort) -> list[str]:
-    subnets = network.network.subnets
-    return [f"{ip.address}/{subnets[ip.subnet].cidr.prefixlen}" for ip in local.port.fixed_ips if ip.address]
 
 
 def _default_routes(network: NetworkView, device: str) -> list[Item]:

@@ -46,6 +46,11 @@ def dhcp_namespace(network_id: str) -> str:
     return "qdhcp-" + network_id
 
 
+def router_namespace(router_id: str) -> str:
+    """Return the namespace of a router."""
+    return "qrouter-" + router_id
+
+
 def provider_patches(bridge: str) -> tuple[str, str]:
     """Return both ends of the patch between br-int (first) and a provider bridge."""
     return _fitting("int-", bridge), _fitting("phy-", bridge)

@@ -13,13 +13,18 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.flows
     Flows,
     with_address,
 )
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import DHCP_OWNER, LocalPort
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import LocalPort
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.eui64 import link_local
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import IPNetwork
 
 # Whoever sends to a DHCP client's port, or from a server's, plays the server, and whoever sends a router
 # advertisement plays the router. Clients often don't look at the port that an answer came from.
 _FORBIDDEN = ("udp,tp_dst=68", "udp,tp_src=67", "udp6,tp_dst=546", "udp6,tp_src=547", "icmp6,icmp_type=134")
+
+# An advertisement that says it comes from no router (RFC 4861). Hosts then forget their default route through it; and
+# keepalived sends such ones, when forwarding was off until a moment ago. Open vSwitch matches the flags as a whole:
+# asked or not, with the right to override.
+_FROM_NO_ROUTER = (0x20000000, 0x60000000)
 
 # What a host says before it has an address: it asks for a lease, and reports its multicast groups (RFC 3590).
 _WITHOUT_ADDRESS = (
@@ -52,10 +57,14 @@ def add_frame(flows: Flows) -> None:
 def add_port(flows: Flows, local: LocalPort, learn: str) -> None:
     """Add what a port may send. learn is the action for ports behind which unknown MACs may live."""
     if local.trusted:
-        # The MAC of our own server is known; learning it would only cost.
-        actions = "" if local.port.device_owner == DHCP_OWNER else learn
+        # The MAC of our own server or router is known; learning it would only cost.
+        actions = "" if local.own else learn
         match = f"in_port={local.reference}"
         flows.add(local.cookie, "port_security", 200, match, actions + flows.goto("arp_nd"))
+        if local.port.router is not None:
+            for flags in _FROM_NO_ROUTER:
+                denial = f"icmp6,{match},icmp_type=136,nd_reserved=0x{flags:x}"
+                flows.add(local.cookie, "port_security", 210, denial, "drop")
         return
     sources = _sources(local)
     for mac in dict.fromkeys(source.mac for source in sources):

@@ -10,8 +10,10 @@ import typing as t
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import names
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.flows import (
     COOKIE_SHARED,
+    UNTAGGED,
     Flows,
     in_port,
+    output,
     set_vlan,
 )
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import HostView, NetworkView
@@ -25,13 +27,29 @@ def compile_providers(view: HostView) -> t.Iterator[Flows]:
         # What br-int sends with a local VLAN that isn't of this physical network must not reach the wire.
         flows.add(COOKIE_SHARED, 0, 2, in_port(patch), "drop")
         for network in networks:
-            flows.add(network.cookie, 0, 4, f"{in_port(patch)},dl_vlan={network.vlan}", _to_wire(network))
+            match = f"{in_port(patch)},dl_vlan={network.vlan}"
+            flows.add(network.cookie, 0, 4, match, f"{_retag(network)},NORMAL")
+            if attachment.interface is not None:
+                _add_replicas(flows, network, patch, attachment.interface)
         if attachment.interface is not None:
             flows.add(COOKIE_SHARED, 0, 0, "", "NORMAL")
         yield flows
 
 
-def _to_wire(network: NetworkView) -> str:
-    if network.network.type == "flat":
-        return "pop_vlan,NORMAL"
-    return f"{set_vlan(network.network.segmentation_id or 0)},NORMAL"
+def _add_replicas(flows: Flows, network: NetworkView, patch: str, interface: str) -> None:
+    """Let frames to a router's leg through in both directions, whether it has the role here or elsewhere.
+
+    NORMAL remembers where the MAC was last seen, and keeps back a frame to where it came from.
+    """
+    untagged = network.network.type == "flat"
+    outside = f"{in_port(interface)},{UNTAGGED if untagged else f'dl_vlan={network.network.segmentation_id}'}"
+    inside = f"{in_port(patch)},dl_vlan={network.vlan}"
+    for local in network.replicas:
+        mac = f"dl_dst={local.port.mac_address}"
+        flows.add(local.cookie, 0, 5, f"{inside},{mac}", f"{_retag(network)},{output(interface)}")
+        flows.add(local.cookie, 0, 5, f"{outside},{mac}", output(patch))
+
+
+def _retag(network: NetworkView) -> str:
+    """Return the action that takes a frame from its local VLAN to the physical network's own."""
+    return "pop_vlan" if network.network.type == "flat" else set_vlan(network.network.segmentation_id or 0)

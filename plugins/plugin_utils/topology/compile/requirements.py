@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import nat, ra
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import HostView
 
 PROGRAMS = ("ip", "ovs-vsctl", "ovs-ofctl")
+TRANSLATION = ("nft", "conntrack")
+AVAILABILITY = ("keepalived", "conntrackd")
 
 
 def compile_requirements(view: HostView) -> dict[str, t.Any]:
@@ -17,6 +20,12 @@ def compile_requirements(view: HostView) -> dict[str, t.Any]:
     programs = list(PROGRAMS)
     if any(network.dhcp_server for network in view.networks):
         programs.append("dnsmasq")
+    if any(nat.has_table(router) for router in view.routers):
+        programs += TRANSLATION
+    if any(router.ha for router in view.routers):
+        programs += AVAILABILITY
+    if any(ra.advertises(router) for router in view.routers):
+        programs.append("radvd")
     interfaces: dict[str, int] = {}
     underlay = view.host.underlay
     if underlay is not None and underlay.interface is not None:

@@ -16,7 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 TEMPLATES = Path(__file__).resolve().parents[4] / "templates"
 
 
-def render(name: str, text: str | None, **variables: t.Any) -> str:
+def render(name: str, text: str | None, /, **variables: t.Any) -> str:
     """Fill in a template: the text given, or the collection's own file of that name."""
     try:
         return _parse(_own(name) if text is None else text).render(**variables)

@@ -10,27 +10,31 @@ have a port on it.
 from __future__ import annotations
 
 import typing as t
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from ansible_collections.weft.fabric.plugins.module_utils import pipeline
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import names
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import (
+    DHCP_OWNER,
+    MAX_LOCAL_PORTS,
+    ROUTER_GATEWAY_OWNER,
+    ROUTER_HA_OWNER,
     TUNNEL_TYPES,
+    FloatingIp,
     Host,
     HostPhysicalNetwork,
     IPAddress,
     Network,
     Port,
+    Router,
     Topology,
 )
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.problems import Problem, TopologyError
 
-DHCP_OWNER = "network:dhcp"
-
-# A flood is one flow, and OpenFlow ends at 64 KiB a flow: some 1,600 ports. Open vSwitch ends at 4096 table lookups a
-# frame, of which a copy takes two now and will take about four with a firewall.
-MAX_LOCAL_PORTS = 1000
+# Whose ports are our own: DHCP servers and routers.
+_OWN = "network:"
 
 
 @dataclass(slots=True)
@@ -49,9 +53,19 @@ class LocalPort:
         return f'"{self.device}"' if self.device else f'"iface-id:{self.iface_id}"'
 
     @property
+    def own(self) -> bool:
+        """Whether the port is the fabric's own: of a DHCP server or a router."""
+        return is_own(self.port)
+
+    @property
     def trusted(self) -> bool:
-        """Whether the port may send anything: its owner said so, or it is our own server."""
-        return not self.port.port_security_enabled or self.port.device_owner == DHCP_OWNER
+        """Whether the port may send anything: its owner said so, or it is our own."""
+        return not self.port.port_security_enabled or self.own
+
+    @property
+    def interface(self) -> str:
+        """The end of its veth pair that its user sees."""
+        return names.far_end_name(self.port, self.id)
 
 
 @dataclass
@@ -60,7 +74,9 @@ class NetworkView:
 
     network: Network
     vlan: int
-    ports: list[Port]  # every port of the network that is bound to some host, in a stable order
+    # Every port of the network that is bound to some host, in a stable order. One that may be on several hosts (a leg
+    # of an HA router) stands here once for each, under one name.
+    ports: list[Port]
     local: list[LocalPort]
     provider: HostPhysicalNetwork | None = None
     cookie: int = 0
@@ -104,10 +120,65 @@ class NetworkView:
         """The ports of all DHCP servers of the network, wherever they are."""
         return [port for port in self.ports if port.device_owner == DHCP_OWNER]
 
+    @cached_property
+    def clients(self) -> list[Port]:
+        """The ports that aren't the fabric's own."""
+        return [port for port in self.ports if not is_own(port)]
+
+    @cached_property
+    def ports_by_router(self) -> dict[tuple[str, str], list[Port]]:
+        """The legs of each router, wherever they are."""
+        found: dict[tuple[str, str], list[Port]] = {}
+        for port in self.ports:
+            if port.router is not None:
+                found.setdefault(port.router, []).append(port)
+        return found
+
+    @cached_property
+    def replicas(self) -> list[LocalPort]:
+        """The ports on this host that are on others too: legs of HA routers."""
+        places = Counter(port.name for port in self.ports)
+        return [local for local in self.local if places[local.port.name] > 1]
+
+    def here(self, ports: t.Iterable[Port]) -> list[LocalPort]:
+        """Return those of some ports that are on this host. On another one there may be a port of the same name."""
+        known = self.local_by_name
+        return list({port.name: known[port.name] for port in ports if port.name in known}.values())
+
     def hosts_of(self, ports: t.Iterable[Port]) -> list[Host]:
         """Return the other hosts among those of some ports, in a stable order."""
         wanted = {port.host for port in ports}
         return [host for host in self.remote_hosts if host.name in wanted]
+
+
+class Leg(t.NamedTuple):
+    """A router's port in a network, on this host."""
+
+    network: NetworkView
+    local: LocalPort
+
+    @property
+    def device(self) -> str:
+        return self.local.interface
+
+
+@dataclass
+class RouterView:
+    """A router, as a host that has it sees it."""
+
+    router: Router
+    floating_ips: list[FloatingIp]  # in a stable order
+    legs: list[Leg] = field(default_factory=list)  # inside, in a stable order
+    gateway: Leg | None = None
+    ha: Leg | None = None  # where the router's nodes hear each other
+
+    @property
+    def namespace(self) -> str:
+        return names.router_namespace(self.router.id)
+
+    @property
+    def all_legs(self) -> list[Leg]:
+        return [*self.legs, *([self.gateway] if self.gateway else [])]
 
 
 @dataclass
@@ -127,6 +198,25 @@ class HostView:
         for network in self.networks:
             for local in network.local:
                 yield network, local
+
+    @cached_property
+    def routers(self) -> list[RouterView]:
+        """The routers that this host has, in a stable order."""
+        found: dict[tuple[str, str], RouterView] = {}
+        for network, local in self.local_ports:
+            key = local.port.router
+            if key is None:
+                continue
+            if key not in found:
+                found[key] = RouterView(self.topology.router(key), self.topology.floating_ips_by_router.get(key, []))
+            leg = Leg(network, local)
+            if local.port.device_owner == ROUTER_GATEWAY_OWNER:
+                found[key].gateway = leg
+            elif local.port.device_owner == ROUTER_HA_OWNER:
+                found[key].ha = leg
+            else:
+                found[key].legs.append(leg)
+        return [found[key] for key in sorted(found)]
 
     @cached_property
     def providers(self) -> dict[str, tuple[HostPhysicalNetwork, list[NetworkView]]]:
@@ -151,6 +241,16 @@ def view_host(topology: Topology, host_name: str) -> HostView:
     host = topology.hosts[host_name]
     networks = sorted(topology.networks_by_host[host_name], key=lambda network: network.key)
     return HostView(topology, host, [_view_network(topology, host, network) for network in networks])
+
+
+def is_own(port: Port) -> bool:
+    """Tell whether a port is the fabric's own: of a DHCP server or a router."""
+    return port.device_owner.startswith(_OWN)
+
+
+def sole_owner(ports: t.Sequence[Port]) -> bool:
+    """Tell whether some ports are but one: the only one, or one leg of a router on several hosts."""
+    return len(ports) == 1 or all(port.name == ports[0].name for port in ports)
 
 
 def vtep(host: Host) -> IPAddress:
@@ -186,7 +286,7 @@ def pair_macs(port: Port) -> list[str]:
 def _view_network(topology: Topology, host: Host, network: Network) -> NetworkView:
     ports = sorted(
         (port for port in topology.ports_by_network[network.key] if port.host is not None),
-        key=lambda port: port.name,
+        key=lambda port: (port.name, port.host),
     )
     local = [_local_port(port) for port in ports if port.host == host.name]
     if len(local) > MAX_LOCAL_PORTS:

@@ -12,23 +12,31 @@ import typing as t
 from ipaddress import IPv6Address, ip_address, ip_interface, ip_network
 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.eui64 import interface_identifier
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.lockfile import Lock
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import (
     AddressPair,
     Binding,
     DhcpOption,
+    ExternalGateway,
     FixedIp,
+    FloatingIp,
     Host,
     HostPhysicalNetwork,
     IPAddress,
     Network,
     PhysicalNetwork,
     Port,
+    PortForwarding,
     Project,
+    Router,
+    RouterInterface,
     Subnet,
     Topology,
     Underlay,
     Where,
 )
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.problems import Problems
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.schedule_routers import schedule_routers
 
 NOWHERE = Where("test.yml", 1, "")
 
@@ -135,6 +143,63 @@ class Builder:
             del self._project(network.project).ports[name]
             self.topology.dhcp_ports.setdefault(network.key, []).append(port)
         return self
+
+    def router(
+        self,
+        project: str,
+        name: str,
+        hosts: t.Iterable[str],
+        networks: t.Iterable[Network],
+        external: Network | None = None,
+        enable_snat: bool = True,
+        routes: t.Iterable[tuple[str, str]] = (),
+        addresses: dict[str, str] | None = None,
+    ) -> Router:
+        """Add a router, HA on several hosts. It is its subnets' gateway, unless addresses (by subnet) say else."""
+        nodes = tuple(hosts)
+        given = {subnet: ip_address(address) for subnet, address in (addresses or {}).items()}
+        router = Router(name, project, NOWHERE, ha=len(nodes) > 1, network_nodes=len(nodes), hosts=nodes)
+        router.interfaces = [
+            RouterInterface(network.key, subnet.name, given.get(subnet.name, subnet.gateway_ip))
+            for network in networks
+            for subnet in network.subnets.values()
+        ]
+        if external is not None:
+            router.external_gateway = ExternalGateway(external.key, enable_snat)
+        router.routes = tuple((ip_network(to), ip_address(via)) for to, via in routes)
+        self._project(project).routers[name] = router
+        return router
+
+    def floating_ip(
+        self, router: Router, external: Network, address: str, port: Port | None = None, *forwardings: PortForwarding
+    ) -> FloatingIp:
+        """Add a floating IP of a port's first address, or of single ports."""
+        name = f"fip-{address}"
+        found = FloatingIp(name, router.project, NOWHERE, external.key, ip_address(address), router=router.key)
+        if port is not None:
+            found.port, found.fixed_address = port.name, port.addresses[0]
+        found.port_forwardings = forwardings
+        self._project(router.project).floating_ips[name] = found
+        return found
+
+    def place_routers(self) -> Topology:
+        """Add the legs of all routers, and return the topology: it is complete."""
+        before = [network.key for network in self.topology.networks()]
+        schedule_routers(self.topology, list(self.topology.hosts.values()), Lock(), Problems())
+        for network in self.topology.networks():
+            if network.key not in before:
+                self._numbers += 1
+                network.segmentation_id, network.local_vlan, network.mtu = 5000 + self._numbers, self._numbers, 1450
+        macs: dict[tuple[str, str], str] = {}
+        for ports in self.topology.router_ports.values():
+            for port in ports:
+                key = (port.project, port.name)
+                port.mac_address = macs[key] if key in macs else self._mac()
+                macs[key] = port.mac_address
+                subnets = self.topology.network((port.project, port.network)).subnets
+                for fixed in port.fixed_ips:
+                    fixed.address = fixed.address or subnets[fixed.subnet].cidr[self._macs + 100]
+        return self.topology
 
     def _project(self, name: str) -> Project:
         return self.topology.projects.setdefault(name, Project(name, NOWHERE))

@@ -16,7 +16,11 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import host as compiler
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import LocalPort, view_host
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import (
+    LocalPort,
+    NetworkView,
+    view_host,
+)
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import Port, Topology
 from ansible_collections.weft.fabric.tests.unit.ovs_sandbox import OvsSandbox
 from ansible_collections.weft.fabric.tests.unit.topology.compile import frames
@@ -34,7 +38,9 @@ class FabricHost:
         self.view = view_host(topology, name)
         self.state = compiler.compile_host(topology, name)
         self.sandbox = OvsSandbox(override=False)
-        self.ports: dict[str, LocalPort] = {local.port.name: local for _network, local in self.view.local_ports}
+        self.ports: dict[str, LocalPort] = {
+            self._key(network, local): local for network, local in self.view.local_ports
+        }
 
     def start(self) -> None:
         self.sandbox.start()
@@ -46,6 +52,11 @@ class FabricHost:
 
     def stop(self) -> None:
         self.sandbox.stop()
+
+    def _key(self, network: NetworkView, local: LocalPort) -> str:
+        """Return how tests name a port; a leg that is on several hosts by its host too."""
+        replica = any(local is other for other in network.replicas)
+        return f"{local.port.name}@{self.name}" if replica else local.port.name
 
     def device(self, port: str) -> str:
         """Return the name of a port's device."""

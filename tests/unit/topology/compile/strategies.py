@@ -26,7 +26,10 @@ def topologies(draw: st.DrawFn) -> Topology:
         build.host(host, underlay, {"physnet1": interface}, datapath_type, "eth1")
     for number in range(draw(st.integers(1, 5))):
         _add_network(draw, build, number)
-    return build.topology
+    for name in ("r1", "r2"):
+        if draw(st.booleans()):
+            _add_router(draw, build, name)
+    return build.place_routers()
 
 
 def _add_network(draw: st.DrawFn, build: Builder, number: int) -> None:
@@ -46,6 +49,22 @@ def _add_network(draw: st.DrawFn, build: Builder, number: int) -> None:
         _add_port(draw, build, network, f"{network.name}-{index}")
     servers = draw(st.lists(st.sampled_from(HOSTS), unique=True, max_size=2))
     build.dhcp(network, *servers)
+
+
+def _add_router(draw: st.DrawFn, build: Builder, name: str) -> None:
+    project = draw(st.sampled_from(["blue", "red"]))
+    networks = [network for network in build.topology.networks() if network.project == project]
+    if not networks:
+        return
+    legs = draw(st.lists(st.sampled_from(networks), unique_by=lambda network: network.name, max_size=2))
+    outside = [network for network in build.topology.networks() if network.type == "vlan" and network not in legs]
+    external = draw(st.sampled_from([None, *outside]))
+    hosts = draw(st.lists(st.sampled_from(HOSTS), unique=True, min_size=1, max_size=3))
+    router = build.router(project, name, hosts, legs, external, draw(st.booleans()))
+    if external is not None:
+        ports = [port for port in build.topology.projects[project].ports.values() if port.addresses]
+        for number, port in enumerate(draw(st.lists(st.sampled_from(ports), max_size=2)) if ports else []):
+            build.floating_ip(router, external, f"10.0.0.{240 + number + 4 * (name == 'r2')}", port)
 
 
 def _add_port(draw: st.DrawFn, build: Builder, network: Network, name: str) -> None:

@@ -174,7 +174,12 @@ def test_the_order_of_the_file_does_not_matter(topology: Topology) -> None:
     for project in shuffled.projects.values():
         project.networks = shuffle(project.networks)
         project.ports = shuffle(project.ports)
+        project.routers = shuffle(project.routers)
+        project.floating_ips = shuffle(project.floating_ips)
     shuffled.dhcp_ports = shuffle(shuffled.dhcp_ports)
+    shuffled.router_ports = shuffle(shuffled.router_ports)
+    for ports in shuffled.router_ports.values():
+        order.shuffle(ports)
     for host in topology.hosts:
         assert compile_host(shuffled, host) == compile_host(topology, host) == compile_host(topology, host)
 
@@ -205,6 +210,42 @@ def test_all_dhcp_servers_of_a_network_answer_alike(topology: Topology) -> None:
     for alike in servers.values():
         assert all(server == alike[0] for server in alike)
     assert set(servers) == {topology.network(key).id for key, ports in topology.dhcp_ports.items() if ports}
+
+
+@given(topologies())
+def test_all_nodes_of_a_router_take_over_the_same(topology: Topology) -> None:
+    """The same addresses, routes and translation, wherever the role may be: what differs is who they speak to."""
+    held: dict[str, list[tuple[t.Any, ...]]] = {}
+    for state in states(topology).values():
+        tables = {table["namespace"]: table for table in state["nftables"]["tables"]}
+        sent = {item["name"]: item["config"] for item in state["router_advertisements"]["routers"]}
+        for router in state["vrrp_routers"]["routers"]:
+            if router.get("state") != "absent":
+                taken = router["config"].partition("virtual_ipaddress_excluded {")[2]
+                # Each node has its own device there.
+                table = json.dumps(tables[router["namespace"]]).replace(router["interface"], "")
+                held.setdefault(router["name"], []).append((taken, table, sent.get(router["name"])))
+    for router in topology.routers():
+        if router.ha:
+            nodes = held.pop(router.id, [])
+            assert len(nodes) == len(router.nodes)
+            assert all(node == nodes[0] for node in nodes)
+    assert not held
+
+
+@given(topologies())
+def test_nobody_but_a_primary_has_addresses(topology: Topology) -> None:
+    for state in states(topology).values():
+        standing_by = {
+            router["namespace"] for router in state["vrrp_routers"]["routers"] if router.get("state") != "absent"
+        }
+        for namespace in state["namespaces"]["namespaces"]:
+            if (namespace.get("name") or "").startswith("qrouter-"):
+                mute = namespace["name"] in standing_by
+                legs = [link for link in namespace["links"] if not link["name"].startswith("ha-")]
+                assert [link["name"] for link in legs if ("addresses" in link) == mute] == []
+                assert ("routes" in namespace) != mute
+                assert ("net.ipv6.conf.all.forwarding" in namespace["sysctls"]) != mute
 
 
 @given(topologies())

@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import Topology
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import (
+    Network,
+    PortForwarding,
+    Topology,
+)
 from ansible_collections.weft.fabric.tests.unit.topology.compile.builder import Builder
 
 
@@ -126,7 +130,84 @@ def dhcp() -> Topology:
     return build.topology
 
 
+def _network_nodes() -> tuple[Builder, Network]:
+    """Two network nodes on a physical network with a world outside, and one compute node."""
+    build = Builder().physnet("physnet1")
+    for number in (1, 2):
+        build.host(f"net{number}", f"198.51.100.{number}/24", {"physnet1": "eth2"}, interface="eth1")
+    build.host("cmp1", "198.51.100.3/24", interface="eth1")
+    public = build.network("admin", "public", "flat", physical_network="physnet1", external=True, mtu=1500)
+    build.subnet(public, "203.0.113.0/24")
+    return build, public
+
+
+def router() -> Topology:
+    """Two tenants with the same addresses, each with a router: one that translates, one that only routes."""
+    build, public = _network_nodes()
+    for project, snat in (("blue", True), ("red", False)):
+        web, db = build.network(project, "web", dns_domain=f"{project}.example"), build.network(project, "db", mtu=1400)
+        build.subnet(web, "10.0.0.0/24")
+        build.subnet(web, "2001:db8:100::/64", ipv6_mode="dhcpv6-stateless")
+        build.subnet(db, "10.0.1.0/24")
+        first = build.port(web, "web-1", "cmp1", number=11)
+        build.dhcp(web, "net1")
+        build.router(project, "r1", ["net1" if snat else "net2"], [web, db], public, snat)
+        found = build.topology.projects[project].routers["r1"]
+        build.floating_ip(found, public, f"203.0.113.{150 if snat else 160}", first)
+    return build.place_routers()
+
+
+def router_ports_and_routes() -> Topology:
+    """Forwarded ports of each kind, further routes (ECMP), more external subnets, and a second router in a network."""
+    build, public = _network_nodes()
+    build.subnet(public, "192.0.2.0/24", gateway=None)
+    build.subnet(public, "2001:db8:cafe::/64", ipv6_mode="slaac")
+    web = build.network("blue", "web")
+    build.subnet(web, "10.0.0.0/24")
+    build.subnet(web, "2001:db8:100::/64", ipv6_mode="dhcpv6-stateful")
+    inside = build.port(web, "web-1", "cmp1", number=11).addresses[0]
+    beyond = [("10.9.0.0/16", "10.0.0.77"), ("10.9.0.0/16", "10.0.0.78"), ("2001:db8:900::/56", "2001:db8:100::77")]
+    first = build.router("blue", "r1", ["net1"], [web], public, routes=beyond)
+    second = {"web-v4-0": "10.0.0.2", "web-v6-1": "2001:db8:100::2"}
+    build.router("blue", "r2", ["net1"], [web], addresses=second)
+    build.floating_ip(
+        first,
+        public,
+        "203.0.113.150",
+        None,
+        PortForwarding("tcp", (2222, 2222), "web-1", (22, 22), inside),
+        PortForwarding("udp", (3000, 3010), "web-1", (3000, 3010), inside),
+        PortForwarding("tcp", (8000, 8001), "web-1", (80, 81), inside),
+    )
+    return build.place_routers()
+
+
+def router_ha() -> Topology:
+    """A router on two nodes, with IPv6, a floating IP and a further route."""
+    build, public = _network_nodes()
+    build.subnet(public, "2001:db8:cafe::/64", ipv6_mode="slaac")
+    web = build.network("blue", "web")
+    build.subnet(web, "10.0.0.0/24")
+    build.subnet(web, "2001:db8:100::/64", ipv6_mode="slaac")
+    port = build.port(web, "web-1", "cmp1", number=11)
+    found = build.router("blue", "r1", ["net2", "net1"], [web], public, routes=[("10.9.0.0/16", "10.0.0.77")])
+    build.floating_ip(found, public, "203.0.113.150", port)
+    return build.place_routers()
+
+
 GOLDEN = {
     topology.__name__: topology
-    for topology in (vxlan, gre_and_geneve, provider, underlay_v6, address_pairs, learning, bindings, dhcp)
+    for topology in (
+        vxlan,
+        gre_and_geneve,
+        provider,
+        underlay_v6,
+        address_pairs,
+        learning,
+        bindings,
+        dhcp,
+        router,
+        router_ports_and_routes,
+        router_ha,
+    )
 }

@@ -1,0 +1,298 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files that all highly available routers of a host share: a shell program and systemd units."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import typing as t
+
+from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
+
+# keepalived runs it, and refuses what a group may write to (on Debian 12 that is all of /usr/local) or what a symbolic
+# link leads to (/bin/sh).
+PROGRAM = "/etc/weft-fabric/vrrp"
+UNIT_DIR = "/etc/systemd/system"
+RUN_DIR = "/run/weft-fabric-vrrp"
+
+UNIT = "weft-fabric-vrrp@.service"
+PATTERN = "weft-fabric-vrrp@*.service"
+SESSIONS_UNIT = "weft-fabric-conntrackd@.service"
+SESSIONS_PATTERN = "weft-fabric-conntrackd@*.service"
+REFRESH_UNIT = "weft-fabric-conntrackd-refresh.service"
+REFRESH_TIMER = "weft-fabric-conntrackd-refresh.timer"
+
+# The constant address that only the primary has, on the HA link.
+PRIMARY_NETWORK = "169.254.0.0/24"
+
+_SEARCH = "/usr/sbin:/usr/local/sbin:/sbin:/usr/bin:/usr/local/bin:/bin"
+_NOTE = "# Made by weft.fabric; changes are overwritten."
+
+# What keepalived and systemd call. POSIX shell: one for all routers, and nothing of it stays running.
+#
+# keepalived starts a notify script for each transition and does not wait for the last one, so two may run at a time and
+# in the wrong order. Each goes by what is (who has the primary's address), not by what it was told.
+#
+# conntrackd puts what a peer tells into the kernel at once, so nothing has to be committed at a failover. Who gives up
+# the role forgets what it knew of its own: an entry that times out there must not be deleted on the new primary.
+_PROGRAM = """\
+#!/bin/sh
+%(note)s
+# Usage: vrrp wait NAME | notify NAME KIND INSTANCE STATE PRIORITY | cleanup NAME | refresh
+directory=%(directory)s
+run=%(run)s
+advertisements=%(advertisements)s
+verb=$1
+name=$2
+
+forward() {
+    for device in $forwarding; do
+        echo "$1" > "/proc/sys/net/ipv6/conf/$device/forwarding"
+    done
+}
+
+sessions() {
+    [ -S "$run/$name/conntrackd.ctl" ] || return 0
+    conntrackd -C "$directory/$name/conntrackd.conf" "$@" > /dev/null
+}
+
+is_primary() {
+    [ -n "$(ip -o -4 address show dev "$interface" to %(primary)s)" ]
+}
+
+# Router advertisements are the primary's. A radvd that is asked to end tells all hosts that their router is gone,
+# which is not true: it has moved.
+advertise() {
+    [ -e "$advertisements/$name/radvd.conf" ] || return 0
+    if [ "$1" = 1 ]; then
+        systemctl --no-block start "weft-fabric-ra@$name.service"
+    else
+        systemctl kill --signal=KILL "weft-fabric-ra@$name.service" 2> /dev/null
+        systemctl --no-block stop "weft-fabric-ra@$name.service"
+    fi
+}
+
+remember() {
+    before=
+    [ -e "$run/$name/state" ] && read -r before since < "$run/$name/state"
+    [ "$before" = "$1" ] && return
+    printf '%%s %%s\\n' "$1" "$(date +%%s.%%3N)" > "$run/$name/state.new"
+    mv "$run/$name/state.new" "$run/$name/state"
+}
+
+give_up() {
+    forward 0
+    sessions -f internal
+    sessions -n
+    advertise 0
+}
+
+one_at_a_time() {
+    exec 9> "$run/$name/lock"
+    flock 9
+}
+
+case $verb in
+wait)
+    # A router that starts before its HA link is wired would find no peer, and take a role that somebody has. The peer
+    # may be dead, so this ends after some seconds.
+    . "$directory/$name/settings"
+    rm -f "$run/$name"/*.pid "$run/$name/keep"
+    # A node that an operator has drained stays so after a reboot, and for routers that are new to it.
+    [ -e "${directory%%/*}/drained" ] && cp "${directory%%/*}/drained" "$run/$name/handicap"
+    turn=0
+    while [ -n "$peers" ] && [ "$turn" -lt 5 ]; do
+        for peer in $peers; do
+            ping -q -n -c 1 -i 0.2 -w 1 "$peer" > /dev/null 2>&1 && exit 0
+            turn=$((turn + 1))
+        done
+    done
+    exit 0
+    ;;
+notify)
+    . "$directory/$name/settings"
+    one_at_a_time
+    if is_primary; then
+        forward 1
+        advertise 1
+        sessions -R
+        sessions -B
+        remember primary
+    else
+        give_up
+        case $5 in
+        FAULT) remember fault ;;
+        *) remember backup ;;
+        esac
+    fi
+    ;;
+cleanup)
+    # keepalived has ended, for whatever reason. What it had put in must not stay, as the next primary has it now.
+    # Everything but the HA link's own address is keepalived's.
+    [ -e "$run/$name/keep" ] && exit 0
+    . "$directory/$name/settings"
+    one_at_a_time
+    ip -4 address flush dev "$interface" to %(primary)s
+    ip -o link show | while IFS=': @' read -r number device rest; do
+        case $device in
+        lo | "$interface") ;;
+        *) ip address flush dev "$device" ;;
+        esac
+    done
+    ip -4 route flush proto 18
+    ip -6 route flush proto 18
+    give_up
+    rm -f "$run/$name/state"
+    exit 0
+    ;;
+refresh)
+    # What was lost on the way to the peers heals, and entries that see no packets there (a backup forwards none) do not
+    # time out while they live here.
+    for state in "$run"/*/state; do
+        [ -e "$state" ] || continue
+        read -r role since < "$state"
+        name=${state%%/state}
+        name=${name##*/}
+        [ "$role" = primary ] && sessions -B
+    done
+    exit 0
+    ;;
+esac
+"""
+
+# Without [Install]: the replay at boot starts it last, when everything is wired.
+# The child that speaks VRRP takes the addresses away when its parent dies. When both die at once, ExecStopPost does.
+# The pid files have to be named, all four: their defaults are the same for every keepalived of the host.
+_UNIT = """\
+%(note)s Put yours into a drop-in.
+[Unit]
+Description=Router %%i, highly available (weft.fabric)
+Documentation=man:keepalived(8)
+ConditionPathExists=/run/netns/qrouter-%%i
+After=weft-fabric-conntrackd@%%i.service weft-fabric-health.service
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NetworkNamespacePath=/run/netns/qrouter-%%i
+RuntimeDirectory=weft-fabric-vrrp/%%i
+# A handicap outlives a restart.
+RuntimeDirectoryPreserve=yes
+ExecStartPre=/bin/sh %(program)s wait %%i
+ExecStart=%(keepalived)s --dont-fork --log-console --vrrp --use-file=%(directory)s/%%i/keepalived.conf \
+--pid=%(run)s/%%i/keepalived.pid --vrrp_pid=%(run)s/%%i/vrrp.pid \
+--checkers_pid=%(run)s/%%i/checkers.pid --bfd_pid=%(run)s/%%i/bfd.pid
+ExecReload=/bin/kill -HUP $MAINPID
+ExecStopPost=/bin/sh %(program)s cleanup %%i
+Restart=always
+RestartSec=1
+TimeoutStopSec=10
+"""
+
+_SESSIONS_UNIT = """\
+%(note)s Put yours into a drop-in.
+[Unit]
+Description=Sessions of router %%i, told to its peers (weft.fabric)
+Documentation=man:conntrackd(8)
+ConditionPathExists=/run/netns/qrouter-%%i
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NetworkNamespacePath=/run/netns/qrouter-%%i
+RuntimeDirectory=weft-fabric-vrrp/%%i
+RuntimeDirectoryPreserve=yes
+# One that was killed leaves these behind, and the next would refuse to start.
+ExecStartPre=/bin/rm -f %(run)s/%%i/conntrackd.lock %(run)s/%%i/conntrackd.ctl
+ExecStart=%(conntrackd)s -C %(directory)s/%%i/conntrackd.conf
+Restart=always
+RestartSec=1
+"""
+
+_REFRESH_UNIT = """\
+%(note)s
+[Unit]
+Description=Tell the peers of all routers their sessions once more (weft.fabric)
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh %(program)s refresh
+"""
+
+# Well below the two minutes after which the kernel forgets a UDP stream.
+_REFRESH_TIMER = """\
+%(note)s
+[Unit]
+Description=Tell the peers of all routers their sessions once a minute (weft.fabric)
+
+[Timer]
+OnActiveSec=60
+OnUnitActiveSec=60
+AccuracySec=5
+"""
+
+#: unit -> text
+UNITS = {
+    UNIT: _UNIT,
+    SESSIONS_UNIT: _SESSIONS_UNIT,
+    REFRESH_UNIT: _REFRESH_UNIT,
+    REFRESH_TIMER: _REFRESH_TIMER,
+}
+
+
+class Paths(t.NamedTuple):
+    """Where things are; tests put them elsewhere."""
+
+    directory: str
+    run: str = RUN_DIR
+    program: str = PROGRAM
+    units: str = UNIT_DIR
+    advertisements: str = "/var/lib/weft-fabric/ra"
+    watches: str = "/proc/sys/fs/inotify/max_user_instances"
+
+
+def unit_name(router: str) -> str:
+    """Return the unit that runs keepalived for a router."""
+    return UNIT.replace("@", "@" + router)
+
+
+def sessions_name(router: str) -> str:
+    """Return the unit that runs conntrackd for a router."""
+    return SESSIONS_UNIT.replace("@", "@" + router)
+
+
+def router_name(unit: str) -> str:
+    """Return the router a unit is for."""
+    return unit.partition("@")[2][: -len(".service")]
+
+
+def executable(name: str) -> str:
+    """Return where a program is."""
+    found = shutil.which(name, path=_SEARCH)
+    if found is None:
+        raise FabricError("the program %s is missing on this host: install the package %s" % (name, name))
+    return found
+
+
+def files(paths: Paths) -> t.Dict[str, str]:
+    """Return {path: text} of what all routers share."""
+    values = {
+        "note": _NOTE,
+        "directory": paths.directory,
+        "run": paths.run,
+        "program": paths.program,
+        "advertisements": paths.advertisements,
+        "primary": PRIMARY_NETWORK,
+        "keepalived": executable("keepalived"),
+        "conntrackd": executable("conntrackd"),
+    }
+    found = {os.path.join(paths.units, unit): text % values for unit, text in UNITS.items()}
+    found[paths.program] = _PROGRAM % values
+    return found
+
+
+def file_names(paths: Paths) -> t.List[str]:
+    """Return the paths of what all routers share."""
+    return sorted([os.path.join(paths.units, unit) for unit in UNITS] + [paths.program])

@@ -1,0 +1,56 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A router that goes hands over, and one that goes on without VRRP keeps its addresses, before any link is touched."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.weft.fabric.plugins.module_utils.reconcile import reconcile
+from ansible_collections.weft.fabric.plugins.module_utils.vrrp_departures import VrrpDeparturesEngine
+from ansible_collections.weft.fabric.tests.unit.namespaces.private_network import ip
+from ansible_collections.weft.fabric.tests.unit.vrrp.fake_systemd import wait_for
+from ansible_collections.weft.fabric.tests.unit.vrrp.machine import ADDRESSES, Node
+
+
+def depart(node: Node, *items: dict[str, t.Any], purge: bool = True) -> list[str]:
+    params = {"routers": list(items), "purge": purge}
+    engine = VrrpDeparturesEngine(params, node.systemd, node.paths, node.health_paths)
+    return t.cast("list[str]", reconcile(engine)["changes"])
+
+
+@pytest.fixture
+def primary(node: Node) -> Node:
+    node.run(node.item(peers=[]))
+    node.wait_for_role("primary")
+    wanted = {address for address, _device in ADDRESSES if not address.startswith("fe80:")}
+    wait_for("all addresses to be there", lambda: wanted <= set(node.addresses()))
+    return node
+
+
+def test_a_router_that_stays_is_left_alone_whatever_is_new_about_it(primary: Node) -> None:
+    held = primary.addresses()
+    assert depart(primary, primary.item(peers=["169.254.192.9"])) == []
+    assert (primary.addresses(), primary.status()["state"]) == (held, "primary")
+
+
+def test_a_router_that_is_not_here_yet_is_not_made(node: Node) -> None:
+    assert depart(node, node.item()) == []
+
+
+def test_a_router_that_goes_on_without_vrrp_keeps_its_addresses_when_the_ha_link_goes(primary: Node) -> None:
+    held = [address for address in primary.addresses() if not address.startswith("169.254.")]
+    gone = {"name": primary.name, "state": "absent", "keep_addresses": True}
+    assert depart(primary, gone) == [f"remove VRRP router {primary.name}"]
+    ip("link del ha-1", namespace=primary.namespace)
+    assert primary.addresses() == held
+    assert depart(primary, gone) == []
+
+
+def test_a_router_that_is_no_longer_listed_leaves_with_a_purge_only(primary: Node) -> None:
+    assert depart(primary, purge=False) == []
+    assert depart(primary) == [f"remove VRRP router {primary.name}"]
+    assert primary.addresses() == ["169.254.192.1/18"]

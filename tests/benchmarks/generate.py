@@ -71,3 +71,54 @@ def write_one_host(directory: Path, networks: int, ports: int, name: str = "topo
     path = directory / name
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def write_routers(directory: Path, routers: int, floating_ips: int) -> Path:
+    """Write highly available routers for the lab's network nodes, each with two subnets of either family.
+
+    Their machines are on the compute nodes, which a benchmark of network nodes leaves alone.
+    """
+    lines = [
+        "plugin: weft.fabric.topology",
+        "defaults: {datapath_type: netdev, underlay_mtu: 1550}",
+        "physical_networks: {physnet1: {mtu: 1500}}",
+        "hosts:",
+    ]
+    for name, number in (("net1", 11), ("net2", 12), ("cmp1", 13), ("cmp2", 14)):
+        lines += [
+            f"  {name}:",
+            f"    roles: [{'network_node' if name.startswith('net') else 'compute_node'}]",
+            f"    ansible_host: 192.0.2.{number}",
+            f"    underlay: {{address: 198.51.100.{number}/24, interface: eth1}}",
+            "    physical_networks: {physnet1: {interface: eth2}}",
+        ]
+    lines += [
+        "projects:",
+        "  bench-admin:",
+        "    networks:",
+        "      public:",
+        "        type: flat",
+        "        physical_network: physnet1",
+        "        external: true",
+        # The range for benchmarks: a /24 has too few addresses.
+        "        subnets: {v4: {cidr: 198.18.0.0/16, gateway_ip: 198.18.0.1, enable_dhcp: false}}",
+    ]
+    for router in range(routers):
+        lines += [f"  bench-{router}:", "    networks:"]
+        for side in range(2):
+            lines += [
+                f"      n{side}:",
+                "        subnets:",
+                f"          v4: {{cidr: 10.0.{side}.0/24, enable_dhcp: false}}",
+                f"          v6: {{cidr: '2001:db8:{router + 1:x}:{side}::/64', ipv6_mode: slaac, enable_dhcp: false}}",
+            ]
+        lines.append("    ports:")
+        lines += [f"      p{port}: {{network: n{port % 2}, host: cmp{port % 2 + 1}}}" for port in range(floating_ips)]
+        interfaces = "[{network: n0}, {network: n1}]"
+        gateway = "{network: bench-admin/public}"
+        lines.append(f"    routers: {{r: {{ha: true, external_gateway: {gateway}, interfaces: {interfaces}}}}}")
+        lines.append("    floating_ips:")
+        lines += [f"      f{port}: {{network: bench-admin/public, port: p{port}}}" for port in range(floating_ips)]
+    path = directory / "topology.yml"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path

@@ -35,10 +35,11 @@ Concern = namedtuple("Concern", "name engine kept")
 # after a reboot comes once there is something to bring back.
 CONCERNS = (
     Concern("namespaces", NamespacesEngine, True),
+    # Before anything reaches a new router: a connection that it has seen untranslated stays so for as long as it lives.
+    Concern("nftables", NftablesEngine, True),
     Concern("ovs_bridges", OvsBridgesEngine, True),
     Concern("ovs_tunnel_routes", OvsTunnelRoutesEngine, True),
     Concern("openflow_flows", OpenflowFlowsEngine, True),
-    Concern("nftables", NftablesEngine, True),
     Concern("dhcp_servers", DhcpServersEngine, True),
     Concern("router_advertisements", RouterAdvertisementsEngine, True),
     # A router that may take the role over comes last: by then it is wired, and what it forwards is translated.

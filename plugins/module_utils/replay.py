@@ -90,11 +90,12 @@ STEPS = (
     Step("namespaces (devices)", "namespaces", NamespacesEngine, missing_devices),
     Step("ovs_bridges", "ovs_bridges", OvsBridgesEngine, additions),
     Step("openflow_flows", "openflow_flows", OpenflowFlowsEngine, flows),
+    # Before the routers have addresses: a connection that one has seen untranslated stays so for as long as it lives.
+    Step("nftables", "nftables", NftablesEngine, additions),
     Step("namespaces", "namespaces", NamespacesEngine, additions),
     # Open vSwitch looks for the tunnels' source address when it is told the route, so this comes after the addresses.
     Step("ovs_tunnel_routes", "ovs_tunnel_routes", OvsTunnelRoutesEngine, additions),
     Step("dhcp_servers", "dhcp_servers", DhcpServersEngine, additions),
-    Step("nftables", "nftables", NftablesEngine, additions),
     Step("router_advertisements", "router_advertisements", RouterAdvertisementsEngine, additions),
     # Last: a router takes no role before everything it needs is wired.
     Step("vrrp_routers", "vrrp_routers", VrrpRoutersEngine, additions),

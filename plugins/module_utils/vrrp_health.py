@@ -62,12 +62,18 @@ while read -r name device weight; do
 done < "$checks"
 look
 
-# The extra line makes up for what happened before the monitor listened.
+# The extra lines make up for what happened before the monitor listened, and for notices that the kernel drops when
+# hundreds of devices come or go at a time.
 {
     ip -o monitor link &
-    sleep 1
-    echo again
-    wait
+    monitor=$!
+    pause=1
+    # What sleeps must not hold the pipe open when the monitor has ended.
+    while sleep "$pause" > /dev/null && echo again; do
+        pause=10
+    done &
+    wait "$monitor"
+    kill $!
 } | while IFS=': @' read -r number device rest; do
     [ "$number" = Deleted ] && device=${rest%%%%[:@]*}
     case $number$watched in

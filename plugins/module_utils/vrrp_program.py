@@ -55,7 +55,8 @@ forward() {
 
 sessions() {
     [ -S "$run/$name/conntrackd.ctl" ] || return 0
-    conntrackd -C "$directory/$name/conntrackd.conf" "$@" > /dev/null
+    # One that hangs must not hold up who waits for the lock, or the other routers.
+    timeout 5 conntrackd -C "$directory/$name/conntrackd.conf" "$@" > /dev/null
 }
 
 is_primary() {
@@ -219,6 +220,8 @@ Description=Tell the peers of all routers their sessions once more (weft.fabric)
 [Service]
 Type=oneshot
 ExecStart=/bin/sh %(program)s refresh
+# Without a limit one that hangs would be the last.
+TimeoutStartSec=50
 """
 
 # Well below the two minutes after which the kernel forgets a UDP stream.

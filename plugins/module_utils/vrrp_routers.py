@@ -93,9 +93,7 @@ class VrrpRoutersEngine(Engine):
             self._write_files(self.desired[name])
         self._run_sessions(asked)
         self._run(asked)
-        for name in self._told(asked):
-            state = self._current.routers[name]
-            vrrp_files.write_stamp(self._path(name), vrrp_current.stamp(self.desired[name], state))
+        self._note(self._told(asked))
         self._remove(asked[vrrp_plan.REMOVE], bool(asked[vrrp_plan.REMOVE_SHARED]))
 
     # before anything is changed
@@ -144,9 +142,24 @@ class VrrpRoutersEngine(Engine):
             self.systemd.start([vrrp_program.REFRESH_TIMER])
 
     def _run(self, asked: Asked) -> None:
-        self.systemd.stop([unit_name(name) for name in asked[vrrp_plan.RESTART]])
-        self.systemd.start([unit_name(name) for name in asked[vrrp_plan.START] + asked[vrrp_plan.RESTART]])
+        # First those that run: one that does not start must not keep from them what they are to know.
         self.systemd.reload([unit_name(name) for name in asked[vrrp_plan.RELOAD]])
+        self.systemd.stop([unit_name(name) for name in asked[vrrp_plan.RESTART]])
+        starting = asked[vrrp_plan.START] + asked[vrrp_plan.RESTART]
+        try:
+            self.systemd.start([unit_name(name) for name in starting])
+        except FabricError:
+            # Nor have the others restarted by the next run, which would not know what they were told.
+            units = self.systemd.units(vrrp_program.PATTERN)
+            running = {vrrp_program.router_name(unit) for unit, state in units.items() if state.active}
+            self._note(asked[vrrp_plan.RELOAD] + [name for name in starting if name in running])
+            raise
+
+    def _note(self, names: t.Iterable[str]) -> None:
+        """Write down what the daemons were told."""
+        for name in names:
+            state = self._current.routers[name]
+            vrrp_files.write_stamp(self._path(name), vrrp_current.stamp(self.desired[name], state))
 
     @staticmethod
     def _told(asked: Asked) -> t.List[str]:

@@ -11,8 +11,8 @@ short_description: Make a host look as the topology says
 version_added: 0.1.0
 description:
   - Compiles the topology for the host of the running task, as P(weft.fabric.host_state#lookup) does, and makes the host
-    so with the engines of M(weft.fabric.namespaces), M(weft.fabric.ovs_bridges), M(weft.fabric.ovs_tunnel_routes),
-    M(weft.fabric.openflow_flows), M(weft.fabric.nftables), M(weft.fabric.dhcp_servers),
+    so with the engines of M(weft.fabric.namespaces), M(weft.fabric.nftables), M(weft.fabric.ovs_bridges),
+    M(weft.fabric.ovs_tunnel_routes), M(weft.fabric.openflow_flows), M(weft.fabric.dhcp_servers),
     M(weft.fabric.router_advertisements), M(weft.fabric.vrrp_routers) and M(weft.fabric.boot_replay), one after the
     other in one call.
   - It does what those modules do, in the order in which a host wants it. One call costs the controller a third of a
@@ -37,10 +37,10 @@ options:
     choices:
       - underlay
       - namespaces
+      - nftables
       - ovs_bridges
       - ovs_tunnel_routes
       - openflow_flows
-      - nftables
       - dhcp_servers
       - router_advertisements
       - vrrp_routers

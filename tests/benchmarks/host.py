@@ -114,10 +114,10 @@ def undo_by_hand(host: Host, state: State) -> None:
     host.run("ip link delete group 7799; rm -f /run/weft-t-in")
 
 
-def empty_play(directory: Path, facts: bool) -> float:
+def empty_play(directory: Path, facts: bool, hosts: str = HOST) -> float:
     """Return the seconds that a play without tasks takes."""
     path = directory / "empty.yml"
-    path.write_text(f"- hosts: {HOST}\n  gather_facts: {str(facts).lower()}\n  tasks: []\n", encoding="utf-8")
+    path.write_text(f"- hosts: {hosts}\n  gather_facts: {str(facts).lower()}\n  tasks: []\n", encoding="utf-8")
     return play(str(path), LAB_INVENTORY).seconds
 
 

@@ -123,13 +123,13 @@ def test_the_order_of_boot() -> None:
         "namespaces (devices)",
         "ovs_bridges",
         "openflow_flows",
+        "nftables",
         "namespaces",
         "ovs_tunnel_routes",
         "dhcp_servers",
-        "nftables",
         "router_advertisements",
         "vrrp_routers",
-    ], "a router takes a role only when everything is wired"
+    ], "a router has addresses when it translates, and takes a role when everything is wired"
     assert all(step.engine.name == step.state for step in replay.STEPS)
 
 

@@ -62,7 +62,7 @@ class FakeSystemd(Systemd):
     def stop(self, names: t.Sequence[str]) -> None:
         self._note("stop", names)
         for name in names:
-            self.kill(name)
+            self.kill([name])
 
     def reload(self, names: t.Sequence[str]) -> None:
         self._note("reload", names)
@@ -72,15 +72,16 @@ class FakeSystemd(Systemd):
     def daemon_reload(self) -> None:
         self.reloads += 1
 
-    def kill(self, name: str) -> None:
-        """End a daemon, as stop() does, or as a power cut does."""
-        if self.alive(name):
-            os.kill(self.pid(name), signal.SIGKILL)
-            wait_for(f"the end of {name}", lambda: not self.alive(name))
+    def kill(self, names: t.Sequence[str]) -> None:
+        """End daemons, as stop() does, or as a power cut does."""
+        for name in names:
+            if self.alive(name):
+                os.kill(self.pid(name), signal.SIGKILL)
+                wait_for(f"the end of {name}", lambda name=name: not self.alive(name))
 
     def kill_all(self) -> None:
         for name in self.known:
-            self.kill(name)
+            self.kill([name])
 
     def pid(self, name: str) -> int:
         try:

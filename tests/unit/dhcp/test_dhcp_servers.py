@@ -336,7 +336,7 @@ def test_a_run_killed_before_the_daemon_knew(net: Net, moment: str, monkeypatch:
 
 def test_a_dead_daemon_is_started(net: Net) -> None:
     net.run(net.server(1, [host(1)]))
-    net.systemd.kill(net.unit(1))
+    net.systemd.kill([net.unit(1)])
     assert net.run(net.server(1, [host(1)]))["changes"] == ["start DHCP server weft-t-1"]
 
 

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 import pytest
+import yaml
 
 from ansible_collections.weft.fabric.plugins.module_utils import host_state
 from ansible_collections.weft.fabric.plugins.module_utils.host_state import CONCERNS, Concern, HostRun
@@ -18,6 +20,8 @@ from ansible_collections.weft.fabric.plugins.module_utils.nftables_model import 
 from ansible_collections.weft.fabric.plugins.module_utils.packing import pack, unpack
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import Engine, FabricError, Operation
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import host as compiled
+
+ROLES = Path(__file__).parents[3] / "roles"
 
 World = dict[str, set[str]]
 
@@ -78,9 +82,23 @@ def test_the_compiler_and_the_host_know_the_same_concerns() -> None:
     assert [c.name for c in CONCERNS if c.name != "boot_replay"] == list(compiled.CONCERNS)
 
 
+@pytest.mark.parametrize("role", ["compute_node", "network_node"])
+def test_a_host_that_loses_a_role_loses_what_it_had_of_it(role: str) -> None:
+    # What a role leaves out is neither removed nor forgotten by the replay at boot.
+    (task,) = yaml.safe_load((ROLES / role / "tasks/main.yml").read_text(encoding="utf-8"))
+    assert task["ansible.builtin.import_role"]["name"] == "weft.fabric.host"
+    assert "host_concerns" not in task.get("vars", {})
+
+
 def test_the_underlay_comes_first_and_then_the_concerns_in_their_order(machine: Machine) -> None:
     run(machine, FULL)
     assert machine.log == ["ovs_bridges br-underlay", "namespaces address", "namespaces link", "openflow_flows flow"]
+
+
+def test_a_router_translates_before_anything_reaches_it(machine: Machine) -> None:
+    run(machine, {**FULL, "nftables": {"things": {"table"}}})
+    assert machine.log.index("namespaces link") < machine.log.index("nftables table")
+    assert machine.log.index("nftables table") < machine.log.index("openflow_flows flow")
 
 
 def test_check_mode_foretells_each_change_once_and_makes_none(machine: Machine) -> None:

@@ -47,3 +47,17 @@ def inside(*links: Item, name: str = "weft-t-a", **options: t.Any) -> Item:
 
 def outside(*links: Item, **options: t.Any) -> Item:
     return {"links": list(links), **options}
+
+
+MAC = "fa:16:3e:00:00:01"
+FULL = veth(mac=MAC, mtu=1450, addresses=["10.0.0.2/24", "fd00::2/64"], resource="ports/blue/web-1")
+
+
+def routes(namespace: str | None = None, family: str = "-4", table: str = "main") -> set[tuple[str, ...]]:
+    """Return the routes the collection made, or anybody but the kernel."""
+    found = ask(f"route show table {table}", namespace, family)
+    return {
+        (route["type"], route["dst"], route.get("gateway", ""), route.get("dev", ""))
+        for route in found
+        if route["protocol"] not in ("kernel", "ra")
+    }

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import typing as t
 from pathlib import Path
@@ -15,7 +17,7 @@ from ansible_collections.weft.fabric.plugins.module_utils import vrrp_health
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
 from ansible_collections.weft.fabric.plugins.module_utils.systemd import Systemd
 from ansible_collections.weft.fabric.tests.unit.namespaces.private_network import ip
-from ansible_collections.weft.fabric.tests.unit.vrrp.fake_systemd import wait_for
+from ansible_collections.weft.fabric.tests.unit.vrrp.fake_systemd import descendants, wait_for
 from ansible_collections.weft.fabric.tests.unit.vrrp.machine import Node, Site
 
 CHECKS = [
@@ -75,6 +77,35 @@ def test_the_watcher_follows_the_carrier(node: Node) -> None:
     wait_for("the carrier", lambda: health(node)["underlay"] == 0)
     ip("link del eth2")
     wait_for("the loss of the device", lambda: health(node)["uplink-physnet1"] == -50)
+
+
+def test_the_watcher_sees_what_it_was_not_told(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel drops notices when too many come at a time."""
+    deaf = node.path / "bin/ip"
+    deaf.write_text('#!/bin/sh\n[ "$2" = monitor ] && exec sleep 600\nPATH=${PATH#*:} exec ip "$@"\n')
+    deaf.chmod(0o755)
+    monkeypatch.setattr(vrrp_health, "_PROGRAM", vrrp_health._PROGRAM.replace("pause=10", "pause=0.2"))
+    plug("eth1", "eth2")
+    node.run(health=CHECKS)
+    wait_for("the first look", lambda: set(health(node).values()) == {0})
+    for far, expected in (("down", -50), ("up", 0)) * 2:
+        ip(f"link set eth2-far {far}")
+        wait_for("the next look", lambda expected=expected: health(node)["uplink-physnet1"] == expected)
+
+
+def test_the_watcher_ends_with_its_monitor(node: Node) -> None:
+    """systemd starts both again."""
+    plug("eth1", "eth2")
+    node.run(health=CHECKS)
+    watcher = node.systemd.processes[vrrp_health.UNIT]
+
+    def monitors() -> list[int]:
+        started = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in descendants(watcher.pid)}
+        return [pid for pid, command in started.items() if b"monitor" in command]
+
+    (monitor,) = wait_for("the monitor", monitors)
+    os.kill(monitor, signal.SIGKILL)
+    assert watcher.wait(5) == 1
 
 
 def test_who_loses_its_uplink_loses_the_role_to_one_who_has_not(site: Site) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import typing as t
 from pathlib import Path
 
@@ -175,6 +176,39 @@ def test_a_run_that_was_killed_before_its_stamp_tells_the_daemon_again(
         with pytest.raises(Killed):
             node.run(item)
     assert node.run(item)["changes"] == [f"reload VRRP router {node.name}"]
+
+
+def test_one_that_does_not_start_does_not_have_the_others_restarted(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = node.systemd.start
+
+    def start_all_but_one(names: t.Sequence[str]) -> None:
+        start(names)
+        if node.unit in names:
+            raise FabricError("systemctl start failed: another router")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(node.systemd, "start", start_all_but_one)
+        with pytest.raises(FabricError, match="another router"):
+            node.run(node.item())
+    node.systemd.forget()
+    assert not node.run(node.item())["changed"]
+    assert node.systemd.forget() == []
+
+
+def test_a_conntrackd_that_hangs_holds_nobody_up(node: Node) -> None:
+    node.run(node.item(peers=[]))
+    node.wait_for_role("primary")
+    program = Path(node.paths.program)
+    program.write_text(program.read_text().replace("timeout 5 ", "timeout 0.1 "))
+    hanging = node.path / "bin/conntrackd"
+    hanging.write_text("#!/bin/sh\nexec sleep 60\n")
+    hanging.chmod(0o755)
+    for verb in (["refresh"], ["notify", node.name, "INSTANCE", "router", "MASTER", "100"]):
+        command = ["ip", "netns", "exec", node.namespace, "/bin/sh", str(program), *verb]
+        subprocess.run(command, env=node.systemd.environment, timeout=10, check=True)
+    assert node.status()["state"] == "primary"
 
 
 def test_purge_removes_what_is_not_listed_and_everything_in_the_end(node: Node) -> None:

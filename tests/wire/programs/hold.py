@@ -33,7 +33,7 @@ class Session:
     def __init__(self, protocol, address, port):
         self.stream = protocol == "tcp"
         kind = socket.SOCK_STREAM if self.stream else socket.SOCK_DGRAM
-        (family, kind, number, _name, where), *_ = socket.getaddrinfo(address, port, type=kind)
+        family, kind, number, _name, where = socket.getaddrinfo(address, port, type=kind)[0]
         self.socket = socket.socket(family, kind, number)
         self.socket.settimeout(10)
         self.socket.connect(where)

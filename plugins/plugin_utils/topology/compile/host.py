@@ -63,10 +63,10 @@ def compile_underlay(view: HostView) -> Arguments:
 #: In the order in which a host wants them.
 CONCERNS: dict[str, t.Callable[[HostView, Templates], Arguments]] = {
     "namespaces": lambda view, _templates: links.compile_namespaces(view),
+    "nftables": lambda view, _templates: nat.compile_nftables(view),
     "ovs_bridges": lambda view, _templates: bridges.compile_bridges(view),
     "ovs_tunnel_routes": lambda view, _templates: underlay.compile_tunnel_routes(view),
     "openflow_flows": lambda view, _templates: compile_flows(view),
-    "nftables": lambda view, _templates: nat.compile_nftables(view),
     "dhcp_servers": dhcp.compile_dhcp,
     "router_advertisements": ra.compile_advertisements,
     "vrrp_routers": vrrp.compile_vrrp,

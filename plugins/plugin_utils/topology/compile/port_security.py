@@ -63,7 +63,7 @@ def add_port(flows: Flows, local: LocalPort, learn: str) -> None:
         flows.add(local.cookie, "port_security", 200, match, actions + flows.goto("arp_nd"))
         if local.port.router is not None:
             for flags in _FROM_NO_ROUTER:
-                denial = f"icmp6,{match},icmp_type=136,nd_reserved=0x{flags:x}"
+                denial = f"icmp6,{match},icmp_type=136,nd_reserved={flags}"
                 flows.add(local.cookie, "port_security", 210, denial, "drop")
         return
     sources = _sources(local)

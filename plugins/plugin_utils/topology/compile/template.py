@@ -16,14 +16,14 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 TEMPLATES = Path(__file__).resolve().parents[4] / "templates"
 
 
-def render(name: str, text: str | None, /, **variables: t.Any) -> str:
+def render(file: str, text: str | None, **variables: t.Any) -> str:
     """Fill in a template: the text given, or the collection's own file of that name."""
     try:
-        return _parse(_own(name) if text is None else text).render(**variables)
+        return _parse(_own(file) if text is None else text).render(**variables)
     except TemplateSyntaxError as error:
-        raise ValueError(f"template {name}: {error.message} (line {error.lineno})") from error
+        raise ValueError(f"template {file}: {error.message} (line {error.lineno})") from error
     except TemplateError as error:
-        raise ValueError(f"template {name}: {error.message}") from error
+        raise ValueError(f"template {file}: {error.message}") from error
 
 
 @lru_cache(maxsize=32)

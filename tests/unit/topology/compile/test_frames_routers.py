@@ -82,7 +82,8 @@ def test_questions_about_a_leg_are_answered_on_the_spot(fabric: Fabric, source: 
     assert fabric.send(source, frames.arp(asker, fabric.address(source), "10.0.0.1")) == {source: [answer]}
     sender = fabric.address(source, 6)
     for subject in ("2001:db8::1", str(link_local(owner))):
-        answer = frames.advertisement(owner, asker, subject, sender, subject, owner)
+        # The highest flag: it comes from a router.
+        answer = frames.advertisement(owner, asker, subject, sender, subject, owner, 0xE0)
         assert fabric.send(source, frames.solicitation(asker, sender, subject)) == {source: [answer]}
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import time
 import typing as t
 
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_snapshot import is_ours
@@ -19,6 +20,7 @@ from ansible_collections.weft.fabric.plugins.module_utils.ovsdb import DEFAULT_S
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import Engine, FabricError, Operation, read_file
 
 PID_FILE = "ovs-vswitchd.pid"
+NOTICE_SECONDS = 2.0
 _USER_ROUTE = re.compile(r"^User: (\S+)(?: MARK \S+)? dev (\S+)(?: GW (\S+))?(?: SRC (\S+))?", re.MULTILINE)
 
 
@@ -125,7 +127,25 @@ class OvsTunnelRoutesEngine(Engine):
                 if old is not None:
                     client.call("ovs/route/del", [old.to])
                 if new is not None:
-                    client.call("ovs/route/add", [new.to, new.bridge] + ([new.via] if new.via else []))
+                    _add(client, new)
+
+
+def _add(client: VswitchdClient, route: Route) -> None:
+    """Add a route. ovs-vswitchd may take a moment to notice the address that the bridge has just got."""
+    words = [route.to, route.bridge] + ([route.via] if route.via else [])
+    deadline = time.monotonic() + NOTICE_SECONDS
+    while not _taken(client, words, last=time.monotonic() > deadline):
+        time.sleep(0.05)
+
+
+def _taken(client: VswitchdClient, words: t.List[str], last: bool) -> bool:
+    try:
+        client.call("ovs/route/add", words)
+    except FabricError:
+        if last:
+            raise
+        return False
+    return True
 
 
 def _wanted(item: t.Dict[str, t.Any]) -> Route:

@@ -188,6 +188,6 @@ def refuse_missing(router: Router, state: State) -> None:
     missing = missing_devices(router, state)
     if missing:
         raise FabricError(
-            "nothing was changed: %s needs device %s in namespace %s, and that is not there:"
+            "%s needs device %s in namespace %s, and that is not there:"
             " make it with weft.fabric.namespaces first" % (router.where, missing[0], router.namespace)
         )

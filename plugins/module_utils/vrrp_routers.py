@@ -42,6 +42,9 @@ class VrrpRoutersEngine(Engine):
 
     name = "vrrp_routers"
 
+    #: for the replay at boot: one router that can't be keeps no other from coming back
+    tolerant = False
+
     def __init__(
         self,
         params: t.Dict[str, t.Any],
@@ -83,7 +86,7 @@ class VrrpRoutersEngine(Engine):
             kind, name = operation.payload
             if kind != vrrp_health.HEALTH and name not in asked[kind]:
                 asked[kind].append(name)
-        self._check(asked)
+        refused = self._check(asked)
         # Before the routers, which read what it writes.
         self.health.apply(operations)
         if asked[vrrp_plan.WATCHES]:
@@ -91,19 +94,40 @@ class VrrpRoutersEngine(Engine):
         self._write_shared(asked[vrrp_plan.SHARED])
         for name in asked[vrrp_plan.WRITE]:
             self._write_files(self.desired[name])
-        self._run_sessions(asked)
+        # A router without its peers' sessions is better than none.
+        failed = self._attempt(self._run_sessions, asked)
         self._run(asked)
         self._note(self._told(asked))
         self._remove(asked[vrrp_plan.REMOVE], bool(asked[vrrp_plan.REMOVE_SHARED]))
+        if refused or failed:
+            raise FabricError("; ".join(refused + failed))
 
     # before anything is changed
 
-    def _check(self, asked: Asked) -> None:
+    def _check(self, asked: Asked) -> t.List[str]:
+        """Refuse all, or with tolerant leave out those that can't be and return why."""
+        refused = {}
+        # New routers have no working configuration to lose, and come from one template: one speaks for all.
+        spoken_for = asked[vrrp_plan.START][1:]
         for name in asked[vrrp_plan.START] + asked[vrrp_plan.RESTART] + asked[vrrp_plan.RELOAD]:
-            router, state = self.desired[name], self._current.routers[name]
+            reason = self._refusal(name, name not in spoken_for)
+            if reason is not None and not self.tolerant:
+                raise FabricError("nothing was changed: " + reason)
+            if reason is not None:
+                refused[name] = reason
+        for kind, names in asked.items():
+            asked[kind] = [name for name in names if name not in refused]
+        return list(refused.values())
+
+    def _refusal(self, name: str, tested: bool) -> t.Optional[str]:
+        router, state = self.desired[name], self._current.routers[name]
+        try:
             vrrp_current.refuse_missing(router, state)
-            if state.stamp.get("config") != vrrp_files.digest(router.files[vrrp_current.CONFIG]):
+            if tested and state.stamp.get("config") != vrrp_files.digest(router.files[vrrp_current.CONFIG]):
                 _test(router)
+        except FabricError as error:
+            return str(error)
+        return None
 
     # files
 
@@ -128,6 +152,14 @@ class VrrpRoutersEngine(Engine):
             stream.write("%d\n" % vrrp_plan.watches_for(routers))
 
     # daemons
+
+    @staticmethod
+    def _attempt(action: t.Callable[[Asked], None], asked: Asked) -> t.List[str]:
+        try:
+            action(asked)
+        except FabricError as error:
+            return [str(error)]
+        return []
 
     def _run_sessions(self, asked: Asked) -> None:
         """Start, stop and renew conntrackd. It reads its configuration only when it starts."""
@@ -213,6 +245,4 @@ def _test(router: vrrp_current.Router) -> None:
         done = command.run(words + ["--config-test", "--vrrp", "--use-file=" + path])
     if done.returncode != 0:
         reason = " ".join((done.stderr + done.stdout).replace(directory + os.sep, "").split())
-        raise FabricError(
-            "nothing was changed: keepalived refuses the configuration of %s: %s" % (router.where, reason)
-        )
+        raise FabricError("keepalived refuses the configuration of %s: %s" % (router.where, reason))

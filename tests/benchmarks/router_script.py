@@ -170,8 +170,9 @@ def make(state: State) -> str:
         "sysctl -e -q -p sysctl",
         "ip -batch underlay",
     ]
+    # ovs-vswitchd takes a moment to notice the bridge's address.
     parts += [
-        f"ovs-appctl ovs/route/add {route['to']} {route['bridge']} {route.get('via') or ''}".rstrip()
+        f"until ovs-appctl ovs/route/add {route['to']} {route['bridge']} {route.get('via') or ''}; do sleep 0.1; done"
         for route in state["ovs_tunnel_routes"]["routes"]
     ]
     parts += [f"ip netns exec {item['name']} sh {item['name']}/make" for item in namespaces_of(state)]

@@ -29,7 +29,7 @@ HOSTS = ("net1", "net2")
 LIMIT = ":".join(HOSTS)
 ROUTERS = 50
 FLOATING_IPS = 5
-RUNS = 3
+RUNS = 1
 GOAL_MEMORY = 10.0  # MB for each router
 
 WATCHES = Path("/proc/sys/fs/inotify/max_user_instances")

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import typing as t
 
 from ansible_collections.weft.fabric.plugins.module_utils.namespaces import NamespacesEngine
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import reconcile
+from ansible_collections.weft.fabric.tests.unit.namespaces.private_network import ask, ip, links
 
 Item = dict[str, t.Any]
 
@@ -61,3 +64,54 @@ def routes(namespace: str | None = None, family: str = "-4", table: str = "main"
         for route in found
         if route["protocol"] not in ("kernel", "ra")
     }
+
+
+def neighbour(address: str) -> Item:
+    return {"ip": address, "mac": "02:00:00:00:00:09", "dev": "eth0"}
+
+
+def make_foreign() -> None:
+    ip(
+        "netns add foreign",
+        "link add keep type bridge",
+        "link add other netns foreign type veth peer name other-p",
+        "addr add 192.0.2.1/24 dev keep",
+        "link set keep up",
+        "route add 203.0.113.0/24 via 192.0.2.9",
+        "neigh add 192.0.2.7 lladdr 02:00:00:00:00:07 dev keep nud permanent",
+        "rule add priority 7 from 192.0.2.0/24 table 7",
+    )
+
+
+def foreign_state() -> str:
+    return json.dumps(
+        [
+            {name: (sorted(link["global"]), link["flags"]) for name, link in links().items()},
+            sorted(links("foreign")),
+            sorted(routes()),
+            ask("neigh show nud permanent"),
+            ask("rule show"),
+        ]
+    )
+
+
+def picture() -> dict[str, t.Any]:
+    """Return all that stands, without what differs by chance."""
+    found: dict[str, t.Any] = {}
+    for name in [None, *sorted(os.listdir("/run/netns"))]:
+        if name is not None and os.stat(f"/run/netns/{name}").st_dev != os.stat("/proc/self/ns/net").st_dev:
+            found[name] = "broken"
+            continue
+        present = ask("addr show", name)
+        found[str(name)] = {
+            link["ifname"]: [
+                link["mtu"],
+                "UP" in link["flags"],
+                link.get("ifalias"),
+                link["address"] if link["ifname"] == "eth0" else None,
+                sorted(entry["local"] for entry in link["addr_info"] if entry["scope"] == "global"),
+            ]
+            for link in present
+        }
+        found[f"routes of {name}"] = sorted(routes(name))
+    return found

@@ -17,13 +17,13 @@ from ansible_collections.weft.fabric.plugins.module_utils import (
     namespaces,
 )
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
-from ansible_collections.weft.fabric.tests.unit.namespaces.private_network import ask, ip, links
+from ansible_collections.weft.fabric.tests.unit.namespaces.private_network import ip, links
 from ansible_collections.weft.fabric.tests.unit.namespaces.runs import (
     FULL,
     changes,
     inside,
     outside,
-    routes,
+    picture,
     run,
     tap,
     veth,
@@ -62,28 +62,6 @@ def test_drift_is_mended(damage: list[str]) -> None:
     run(*items, purge=True)
     assert picture() == before
     assert not run(*items, purge=True)["changed"]
-
-
-def picture() -> dict[str, t.Any]:
-    """Return all that stands, without what differs by chance."""
-    found: dict[str, t.Any] = {}
-    for name in [None, *sorted(os.listdir("/run/netns"))]:
-        if name is not None and os.stat(f"/run/netns/{name}").st_dev != os.stat("/proc/self/ns/net").st_dev:
-            found[name] = "broken"
-            continue
-        present = ask("addr show", name)
-        found[str(name)] = {
-            link["ifname"]: [
-                link["mtu"],
-                "UP" in link["flags"],
-                link.get("ifalias"),
-                link["address"] if link["ifname"] == "eth0" else None,
-                sorted(entry["local"] for entry in link["addr_info"] if entry["scope"] == "global"),
-            ]
-            for link in present
-        }
-        found[f"routes of {name}"] = sorted(routes(name))
-    return found
 
 
 def test_a_namespace_removed_under_a_running_program() -> None:

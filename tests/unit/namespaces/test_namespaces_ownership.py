@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 
@@ -15,12 +14,14 @@ from ansible_collections.weft.fabric.plugins.module_utils import (
     namespaces,
 )
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
-from ansible_collections.weft.fabric.tests.unit.namespaces.private_network import ask, ip, links
+from ansible_collections.weft.fabric.tests.unit.namespaces.private_network import ip, links
 from ansible_collections.weft.fabric.tests.unit.namespaces.runs import (
     FULL,
     changes,
     existing,
+    foreign_state,
     inside,
+    make_foreign,
     outside,
     routes,
     run,
@@ -32,31 +33,6 @@ pytestmark = pytest.mark.usefixtures("host")
 
 
 # Whose is it
-
-
-def make_foreign() -> None:
-    ip(
-        "netns add foreign",
-        "link add keep type bridge",
-        "link add other netns foreign type veth peer name other-p",
-        "addr add 192.0.2.1/24 dev keep",
-        "link set keep up",
-        "route add 203.0.113.0/24 via 192.0.2.9",
-        "neigh add 192.0.2.7 lladdr 02:00:00:00:00:07 dev keep nud permanent",
-        "rule add priority 7 from 192.0.2.0/24 table 7",
-    )
-
-
-def foreign_state() -> str:
-    return json.dumps(
-        [
-            {name: (sorted(link["global"]), link["flags"]) for name, link in links().items()},
-            sorted(links("foreign")),
-            sorted(routes()),
-            ask("neigh show nud permanent"),
-            ask("rule show"),
-        ]
-    )
 
 
 def test_what_is_foreign_stands_untouched() -> None:

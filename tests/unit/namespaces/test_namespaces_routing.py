@@ -24,6 +24,7 @@ from ansible_collections.weft.fabric.tests.unit.namespaces.runs import (
     Item,
     changes,
     inside,
+    neighbour,
     routes,
     run,
     veth,
@@ -175,7 +176,3 @@ def test_a_route_by_several_gateways() -> None:
     assert changes(described, purge=True) == []
     assert len(changes(inside(link, routes=[]), purge=True)) == 2
     assert gateways() == (set(), set())
-
-
-def neighbour(address: str) -> Item:
-    return {"ip": address, "mac": "02:00:00:00:00:09", "dev": "eth0"}

@@ -69,3 +69,16 @@ def ports_of(box: OvsSandbox, name: str) -> list[str]:
 def dump(box: OvsSandbox, name: str, *match: str) -> list[str]:
     output = box.ofctl("--no-stats", "--no-names", "dump-flows", name, *match)
     return sorted(line.strip() for line in output.splitlines() if "actions=" in line)
+
+
+FULL = bridge(
+    "br-int",
+    port("tap1", 5, external_ids={"iface-id": "one", "attached-mac": "fa:16:3e:00:00:01"}),
+    port("int1", None, type="internal", mtu_request=1450),
+    port("vxlan1", None, type="vxlan", options={"remote_ip": "192.0.2.2", "key": "flow"}),
+    port("patch1", None, type="patch", options={"peer": "patch2"}),
+    port("patch2", None, type="patch", options={"peer": "patch1"}),
+    protocols=["OpenFlow10", "OpenFlow13", "OpenFlow14"],
+    other_config={"disable-in-band": True, "mac-table-size": 50000},
+    external_ids={"owner": "blue"},
+)

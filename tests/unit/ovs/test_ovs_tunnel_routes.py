@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import threading
 import typing as t
 
 import pytest
 
+from ansible_collections.weft.fabric.plugins.module_utils import ovs_tunnel_routes
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_tunnel_routes import (
     OvsTunnelRoutesEngine,
     Route,
@@ -121,7 +123,10 @@ def test_what_was_read_can_be_fed_back(ovs: OvsSandbox) -> None:
         ({**RACK, "bridge": "br-nowhere"}, "ovs-vswitchd at .* refused ovs/route/add"),
     ],
 )
-def test_a_wrong_route_is_an_error(route: dict[str, str], told: str, ovs: OvsSandbox) -> None:
+def test_a_wrong_route_is_an_error(
+    route: dict[str, str], told: str, ovs: OvsSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ovs_tunnel_routes, "NOTICE_SECONDS", 0.0)
     with pytest.raises(FabricError, match=told):
         run(ovs, route)
 
@@ -134,3 +139,14 @@ def test_a_route_listed_twice_is_an_error(ovs: OvsSandbox) -> None:
 def test_marks_and_gateways_are_understood() -> None:
     text = "Route Table:\nCached: 10.0.0.0/8 dev eth0 SRC 10.0.0.1\nUser: 2001:db8::/64 MARK 5 dev br0 GW fe80::1\n"
     assert parse_routes(text) == {"2001:db8::/64": Route("2001:db8::/64", "br0", "fe80::1", None)}
+
+
+def test_an_address_may_come_a_moment_after_its_bridge(ovs: OvsSandbox) -> None:
+    ovs.vsctl("add-br", "br-late", "--", "set", "bridge", "br-late", "datapath_type=dummy")
+    later = threading.Timer(0.3, ovs.appctl, ("netdev-dummy/ip4addr", "br-late", "198.18.0.1/24"))
+    later.start()
+    try:
+        run(ovs, {"to": "198.18.0.0/24", "bridge": "br-late", "source": "198.18.0.1"}, purge=False)
+    finally:
+        later.join()
+    assert user_routes(ovs) == ["198.18.0.0/24 dev br-late SRC 198.18.0.1"]

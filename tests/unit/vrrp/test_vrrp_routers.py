@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.weft.fabric.plugins.module_utils import vrrp_files, vrrp_program, vrrp_routers
-from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
+from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError, reconcile
 from ansible_collections.weft.fabric.tests.unit.namespaces.private_network import ip
 from ansible_collections.weft.fabric.tests.unit.vrrp.fake_systemd import wait_for
 from ansible_collections.weft.fabric.tests.unit.vrrp.machine import LEG_MAC, ROUTES, Node
@@ -144,6 +144,19 @@ def test_a_bad_configuration_changes_nothing(node: Node) -> None:
     assert not node.run(node.item())["changed"]
 
 
+def test_at_boot_one_that_cannot_be_keeps_no_other_from_coming_back(node: Node) -> None:
+    broken = {**node.item(), "name": "broken", "namespace": "qrouter-broken", "conntrackd": None}
+    with pytest.raises(FabricError, match=r"^nothing was changed: VRRP router broken needs device"):
+        node.run(node.item(), broken)
+    assert node.systemd.forget() == []
+    engine = node.engine(node.item(), broken)
+    engine.tolerant = True
+    with pytest.raises(FabricError, match=r"^VRRP router broken needs device ha-1"):
+        reconcile(engine)
+    assert verbs(node) == ["start sessions", "start timer", "start vrrp"]
+    assert not node.run(node.item())["changed"]
+
+
 @pytest.mark.parametrize("step", ["_write_files", "_run_sessions", "_run"])
 def test_a_killed_run_is_finished_by_the_next(node: Node, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     node.run(node.item(peers=[]))
@@ -195,6 +208,24 @@ def test_one_that_does_not_start_does_not_have_the_others_restarted(
     node.systemd.forget()
     assert not node.run(node.item())["changed"]
     assert node.systemd.forget() == []
+
+
+def test_a_router_starts_without_its_sessions_and_says_so(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = node.systemd.start
+
+    def start_keepalived_only(names: t.Sequence[str]) -> None:
+        if node.sessions_unit in names:
+            raise FabricError("systemctl start failed: no memory")
+        start(names)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(node.systemd, "start", start_keepalived_only)
+        with pytest.raises(FabricError, match="no memory"):
+            node.run(node.item(peers=[]))
+        node.wait_for_role("primary")
+    node.systemd.forget()
+    assert node.run(node.item(peers=[]))["changed"]
+    assert "start sessions" in verbs(node)
 
 
 def test_a_conntrackd_that_hangs_holds_nobody_up(node: Node) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import typing as t
 from ipaddress import IPv4Network, collapse_addresses
 
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import router as routing
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import HostView, RouterView
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import (
     HA_CIDR,
@@ -141,14 +142,16 @@ def _forwarding_key(floating_ip: FloatingIp, forwarding: PortForwarding, ports: 
 
 
 def _inside(router: RouterView) -> list[t.Any]:
-    """Return the networks that are not outside: the router's own, and those it has further routes to."""
+    """Return the networks that are not outside: the router's own, and those that it has routes to through them."""
     found = [
         leg.network.network.subnets[ip.subnet].cidr
         for leg in router.legs
         for ip in leg.local.port.fixed_ips
         if ip.address is not None
     ]
-    found += [to for to, _via in router.router.routes if to.prefixlen > 0]
+    legs = {leg.device for leg in router.legs}
+    further = {to: hops for to, hops in routing.routes(router).items() if to.prefixlen > 0}
+    found += [to for to, hops in further.items() if legs.issuperset(hop.device for hop in hops)]
     merged = collapse_addresses(cidr for cidr in found if isinstance(cidr, IPv4Network))
     return [_prefix(cidr) for cidr in merged]
 

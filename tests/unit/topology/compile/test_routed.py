@@ -25,6 +25,8 @@ ADDRESSES = {"web-1": "10.0.0.11", "web-2": "10.0.0.12", "db-1": "10.0.1.21", "d
 FLOATING = {"web-1": "203.0.113.111", "db-1": "203.0.113.121"}
 FORWARDED = "203.0.113.130"
 MIDDLE_MTU = 1400
+# Behind somebody else's router outside.
+BEYOND_OUTSIDE = "10.50.0.0/16"
 
 
 def topology(enable_snat: bool) -> tuple[Topology, Router]:
@@ -52,7 +54,8 @@ def topology(enable_snat: bool) -> tuple[Topology, Router]:
             )
     # Two routers of somebody else inside, of which each leads to 10.9.0.0/16.
     beyond = [("10.9.0.0/16", ADDRESSES["web-1"]), ("10.9.0.0/16", ADDRESSES["web-2"])]
-    router = build.router("blue", "r1", ["net1"], networks, public, enable_snat, routes=beyond)
+    routes = [*beyond, (BEYOND_OUTSIDE, OUTSIDE)]
+    router = build.router("blue", "r1", ["net1"], networks, public, enable_snat, routes=routes)
     ports = build.topology.projects["blue"].ports
     for name, address in FLOATING.items():
         build.floating_ip(router, public, address, ports[name])
@@ -133,6 +136,14 @@ def test_inside_to_outside(fabric: Fabric, sender: str) -> None:
 @pytest.mark.parametrize("target", FLOATING)
 def test_outside_to_a_floating_ip(fabric: Fabric, target: str) -> None:
     assert source_seen(WORLD, FLOATING[target], target) == OUTSIDE
+
+
+def test_who_comes_by_a_further_route_from_outside_keeps_the_address(fabric: Fabric) -> None:
+    ip("addr replace 10.50.0.1/32 dev lo", namespace=WORLD)
+    with routed.udp("web-1", 4000) as there, netns.entered(WORLD), socket.socket(type=socket.SOCK_DGRAM) as here:
+        here.bind(("10.50.0.1", 0))
+        here.sendto(b"question", (FLOATING["web-1"], 4000))
+        assert there.recvfrom(100)[1][0] == "10.50.0.1"
 
 
 @pytest.mark.parametrize("target", ADDRESSES)

@@ -120,10 +120,15 @@ class OpenflowFlowsEngine(Engine):
         bridge.names = self._port_names(bridge)
         if bridge.exists:
             _check_version(row)
-            self._compare(bridge)
-        elif bridge.wanted:
+        if bridge.wanted and (not bridge.exists or self._is_bare(bridge)):
             bridge.additions = [(index, None) for index in sorted(self._canonical(bridge).values())]
+        elif bridge.exists:
+            self._compare(bridge)
         return bridge
+
+    def _is_bare(self, bridge):
+        """Tell whether a bridge has no flow at all: then there is nothing to compare ten thousand others with."""
+        return not os.path.exists(self._memory(bridge)) and not parse_dump(self.ofctl.dump(bridge.name))
 
     def _resolve(self, name, flows, numbers):
         """Return the flows with port numbers, and what they wait for.

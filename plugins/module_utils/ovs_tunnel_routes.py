@@ -122,12 +122,15 @@ class OvsTunnelRoutesEngine(Engine):
     def apply(self, operations):
         with VswitchdClient(control_socket(self.socket)) as client:
             for operation in operations:
-                old, new = operation.payload
+                old, _new = operation.payload
                 # The source address is looked for when a route is added, and at no other time.
                 if old is not None:
                     client.call("ovs/route/del", [old.to])
-                if new is not None:
-                    _add(client, new)
+            # All of them: with a route that goes, Open vSwitch stops listening for tunnels on its bridge, also when
+            # another route leads there. It begins again with the next that is added.
+            for item in self.params.get("routes") or []:
+                if item.get("state") in (None, "present"):
+                    _add(client, _wanted(item))
 
 
 def _add(client: VswitchdClient, route: Route) -> None:

@@ -150,3 +150,18 @@ def test_an_address_may_come_a_moment_after_its_bridge(ovs: OvsSandbox) -> None:
     finally:
         later.join()
     assert user_routes(ovs) == ["198.18.0.0/24 dev br-late SRC 198.18.0.1"]
+
+
+def test_tunnels_are_listened_for_when_a_route_of_their_bridge_goes() -> None:
+    """Open vSwitch stops listening on a bridge with any of its routes."""
+    with OvsSandbox(override=False) as sandbox:
+        sandbox.vsctl("add-br", "br-underlay", "--", "set", "bridge", "br-underlay", "datapath_type=dummy")
+        sandbox.vsctl("set", "bridge", "br-underlay", "external_ids:weft-fabric=bridges/br-underlay")
+        sandbox.appctl("netdev-dummy/ip4addr", "br-underlay", "192.0.2.11/24")
+        sandbox.vsctl("add-br", "br-tun", "--", "set", "bridge", "br-tun", "datapath_type=dummy")
+        tunnel = ("add-port", "br-tun", "vx1", "--", "set", "interface", "vx1", "type=vxlan", "options:key=flow")
+        sandbox.vsctl(*tunnel, "options:remote_ip=192.0.2.12")
+        run(sandbox, RACK, REST)
+        assert "dst=192.0.2.11" in sandbox.appctl("tnl/ports/show", "-v")
+        run(sandbox, RACK)
+        assert "dst=192.0.2.11" in sandbox.appctl("tnl/ports/show", "-v")

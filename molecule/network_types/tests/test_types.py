@@ -233,7 +233,8 @@ def test_ipv6_underlay_in_place(tenant, address, topology, lab, figure):
     capture = Capture(lab("cmp1"), "eth1", "ip6")
     for kind in ("gre", "geneve"):
         tenant(f"{kind}-1")
-        assert tenant(f"{kind}-1").reaches(address(f"{kind}-2"))
+        # The kernel looks for duplicates of the new address before it lets it be used (RFC 4862).
+        wait_for(f"{kind} over IPv6", lambda kind=kind: tenant(f"{kind}-1").reaches(address(f"{kind}-2")), 10)
     assert capture.stop()
     assert "198.51.100." not in lab("cmp1").run("ovs-vsctl --columns=options list Interface")
     assert play("weft.fabric.site", topology).changed == []

@@ -18,6 +18,7 @@ from ansible_collections.weft.fabric.plugins.module_utils.openflow_flows import 
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_bridges import OvsBridgesEngine
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_tunnel_routes import OvsTunnelRoutesEngine
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import (
+    MAX_REPORTED_CHANGES,
     FabricError,
     Operation,
     converge,
@@ -88,7 +89,9 @@ class HostRun(object):
                     save_state(concern.name, self.state[concern.name])
         # What a new link has told before it was wired, nobody has heard.
         announce.send(self.announcements)
-        result = summarise([operation for concern in self.concerns for operation in self.operations[concern.name]])
+        made = [self.operations[concern.name] for concern in self.concerns]
+        result = summarise([operation for operations in made for operation in operations])
+        result["changes"] = [o.text for operations in made for o in operations[:MAX_REPORTED_CHANGES]]
         result["pending"] = sorted(self.pending)
         result["milliseconds"] = {name: spent for name, spent in self.milliseconds.items() if name in self.state}
         return result

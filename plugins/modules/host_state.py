@@ -85,7 +85,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changes:
-  description: What was changed, or would be in check mode, one text for each operation; at most 1000.
+  description: What was changed, or would be in check mode, one text for each operation; at most 1000 of each concern.
   returned: success
   type: list
   elements: str

@@ -177,3 +177,9 @@ def test_namespaces_tell_what_they_take_away() -> None:
     steps = [Step(REMOVE, None, "ip", "netns del goes"), Step(REMOVE, None, "del_link", "tap1")]
     broken = [Step(REPLACE, None, "ip", "netns del broken")]
     assert engine.removed_namespaces([Operation("a", steps), Operation("b", broken)]) == {"goes"}
+
+
+def test_each_concern_tells_of_a_thousand_changes_at_most(machine: Machine) -> None:
+    many = {f"thing{number:04}" for number in range(1200)}
+    told = run(machine, {"namespaces": {"things": many}, "openflow_flows": {"things": many}}, check_mode=True)
+    assert (len(told["changes"]), told["changes_total"]) == (2000, 2400)

@@ -32,32 +32,37 @@ class Announcement(t.NamedTuple):
     namespace: t.Optional[str]
     device: str
     address: str  # without prefix length
+    listener: t.Optional[str] = None  # the one IPv6 address it is told to; all nodes of the link when there is none
 
 
 def send(announcements: t.Iterable[Announcement]) -> None:
     """Tell it once for each address. A device that has gone in the meantime has nothing to tell."""
-    for namespace, device, address in announcements:
+    for namespace, device, address, listener in announcements:
         with contextlib.suppress(OSError), netns.entered(namespace), _raw_socket() as raw:
             raw.bind((device, 0))
-            raw.send(frame(raw.getsockname()[4], address))
+            raw.send(frame(raw.getsockname()[4], address, listener))
 
 
 def _raw_socket() -> socket.socket:
     return socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 
 
-def frame(mac: bytes, address: str) -> bytes:
-    """Return the frame that announces an address at a MAC."""
+def frame(mac: bytes, address: str, listener: t.Optional[str] = None) -> bytes:
+    """Return the frame that announces an address at a MAC.
+
+    It goes to everybody on the link, also when the packet in it is for one listener: whose MAC that is, is not known.
+    """
     if ":" not in address:
         packed = socket.inet_aton(address)
         question = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + mac + packed + bytes(6) + packed
         return _BROADCAST + mac + struct.pack("!H", _ARP) + question
     packed = socket.inet_pton(socket.AF_INET6, address)
+    destination = socket.inet_pton(socket.AF_INET6, listener) if listener is not None else _ALL_NODES
     body = struct.pack("!I", _ROUTER | _OVERRIDE) + packed + b"\x02\x01" + mac
     length = 4 + len(body)
-    pseudo = packed + _ALL_NODES + struct.pack("!II", length, _ICMPV6)
+    pseudo = packed + destination + struct.pack("!II", length, _ICMPV6)
     checksum = _checksum(pseudo + struct.pack("!BBH", _ADVERTISEMENT, 0, 0) + body)
-    header = struct.pack("!IHBB", 6 << 28, length, _ICMPV6, _HOP_LIMIT) + packed + _ALL_NODES
+    header = struct.pack("!IHBB", 6 << 28, length, _ICMPV6, _HOP_LIMIT) + packed + destination
     message = struct.pack("!BBH", _ADVERTISEMENT, 0, checksum) + body
     return _ALL_NODES_MAC + mac + struct.pack("!H", _IPV6) + header + message
 

@@ -1,10 +1,14 @@
 # Copyright (c) 2026 weft.fabric contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Routes that Open vSwitch's userspace tunnels take.
+"""Routes that Open vSwitch's userspace tunnels take, and the neighbours at their other ends.
 
 Open vSwitch copies the kernel's routes, and drops and copies them all anew whenever any device of the host changes: a
 frame that looks for its tunnel in between is lost. Routes that were added by hand stay.
+
+It asks for the MAC of a neighbour when a frame is to go there, and drops that frame and those that follow. When no
+answer comes it does not ask again for as long as they do follow: a host that was away, or whose address was not there
+yet, would stay out of reach. So it is told the MACs that are known beforehand, and the neighbours are told of this one.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import re
 import time
 import typing as t
 
+from ansible_collections.weft.fabric.plugins.module_utils import announce
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_snapshot import is_ours
 from ansible_collections.weft.fabric.plugins.module_utils.ovsdb import DEFAULT_SOCKET, OvsdbClient
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import Engine, FabricError, Operation, read_file
@@ -92,6 +97,8 @@ class OvsTunnelRoutesEngine(Engine):
     def __init__(self, params):
         super().__init__(params)
         self.socket = params.get("socket")
+        #: what was told the neighbours in this run; once more when flows let tunnels through
+        self.announcements: t.List[announce.Announcement] = []
 
     def read(self):
         return read_current(self.socket)
@@ -120,6 +127,8 @@ class OvsTunnelRoutesEngine(Engine):
         return operations
 
     def apply(self, operations):
+        present = [item for item in self.params.get("routes") or [] if item.get("state") in (None, "present")]
+        neighbours = self.params.get("neighbours") or []
         with VswitchdClient(control_socket(self.socket)) as client:
             for operation in operations:
                 old, _new = operation.payload
@@ -128,9 +137,27 @@ class OvsTunnelRoutesEngine(Engine):
                     client.call("ovs/route/del", [old.to])
             # All of them: with a route that goes, Open vSwitch stops listening for tunnels on its bridge, also when
             # another route leads there. It begins again with the next that is added.
-            for item in self.params.get("routes") or []:
-                if item.get("state") in (None, "present"):
-                    _add(client, _wanted(item))
+            for item in present:
+                _add(client, _wanted(item))
+            for neighbour in neighbours if present else ():
+                if neighbour.get("mac"):
+                    client.call("tnl/neigh/set", [neighbour["bridge"], neighbour["address"], neighbour["mac"]])
+        self.announcements = list(announcements_of(present, neighbours))
+        announce.send(self.announcements)
+
+
+def announcements_of(
+    routes: t.List[t.Dict[str, t.Any]], neighbours: t.List[t.Dict[str, t.Any]]
+) -> t.Iterator[announce.Announcement]:
+    """Yield what tells the neighbours of the addresses that tunnels come from."""
+    for bridge, source in sorted({(route.bridge, route.source) for route in map(_wanted, routes) if route.source}):
+        if ":" not in source:
+            yield announce.Announcement(None, bridge, source)
+            continue
+        # Open vSwitch takes an advertisement only when it is for the very address that its own tunnels come from.
+        for neighbour in neighbours:
+            if neighbour["bridge"] == bridge and ":" in neighbour["address"]:
+                yield announce.Announcement(None, bridge, source, neighbour["address"])
 
 
 def _add(client: VswitchdClient, route: Route) -> None:

@@ -17,6 +17,8 @@ description:
   - Tunnels of the kernel's datapath do not need them.
   - C(ovs-vswitchd) forgets them when it ends. M(weft.fabric.boot_replay) brings them back.
   - A route through a bridge that bears the collection's mark is the collection's own.
+  - Whenever it changes a route it tells C(ovs-vswitchd) the MACs of O(neighbours), and the neighbours the MAC of this
+    host.
 options:
   routes:
     description: The routes, each destination listed once.
@@ -44,6 +46,26 @@ options:
         type: str
         choices: [present, absent]
         default: present
+  neighbours:
+    description:
+      - Hosts at the other ends of tunnels that are on the link of one of the bridges.
+      - C(ovs-vswitchd) asks for a MAC only once for as long as there is traffic. What is told here needs no question.
+        It is forgotten after 15 minutes without traffic, and asked for when there is some again.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      bridge:
+        description: Bridge whose link it is.
+        type: str
+        required: true
+      address:
+        description: IP address of the other host's end of the tunnel.
+        type: str
+        required: true
+      mac:
+        description: MAC of that address. When it is not known, the host is only told of this one.
+        type: str
   socket:
     description: Path of the Unix socket of C(ovsdb-server). That of C(ovs-vswitchd) is beside it.
     type: path
@@ -68,6 +90,10 @@ EXAMPLES = r"""
       - to: 203.0.113.0/24
         bridge: br-underlay
         via: 198.51.100.1
+    neighbours:
+      - bridge: br-underlay
+        address: 198.51.100.12
+        mac: "02:3c:8c:f4:5e:70"
     purge: true
 """
 
@@ -104,6 +130,12 @@ ROUTE = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 
+NEIGHBOUR = {
+    "bridge": {"type": "str", "required": True},
+    "address": {"type": "str", "required": True},
+    "mac": {"type": "str"},
+}
+
 
 def main():
     module = AnsibleModule(
@@ -115,6 +147,7 @@ def main():
                 "options": ROUTE,
                 "required_if": [("state", "present", ("bridge",))],
             },
+            "neighbours": {"type": "list", "elements": "dict", "options": NEIGHBOUR, "default": []},
             "socket": {"type": "path", "default": DEFAULT_SOCKET},
             "purge": {"type": "bool", "default": False},
             "save": {"type": "bool", "default": False},

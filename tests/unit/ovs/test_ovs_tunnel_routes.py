@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import threading
 import typing as t
+from ipaddress import IPv6Address
 
 import pytest
 
-from ansible_collections.weft.fabric.plugins.module_utils import ovs_tunnel_routes
+from ansible_collections.weft.fabric.plugins.module_utils import announce, ovs_tunnel_routes
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_tunnel_routes import (
     OvsTunnelRoutesEngine,
     Route,
+    announcements_of,
     parse_routes,
     route_items,
 )
@@ -97,6 +99,39 @@ def test_a_route_whose_source_is_another_address_is_added_anew(ovs: OvsSandbox) 
         assert run(ovs, moved) == []
     finally:
         ovs.appctl("netdev-dummy/ip4addr", "br-underlay", "192.0.2.11/24")
+
+
+def test_nobody_has_to_ask_for_the_mac_of_a_neighbour_that_is_known(
+    ovs: OvsSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a route that comes, its neighbours are told to Open vSwitch, and this host is told to them."""
+    told: list[announce.Announcement] = []
+    monkeypatch.setattr(announce, "send", told.extend)
+    neighbours = [
+        {"bridge": "br-underlay", "address": "192.0.2.12", "mac": "02:00:00:00:00:12"},
+        {"bridge": "br-underlay", "address": "192.0.2.13"},
+    ]
+    params = {"routes": [RACK], "neighbours": neighbours, "socket": ovs.socket_path, "purge": True}
+    assert len(reconcile(OvsTunnelRoutesEngine(params))["changes"]) == 1
+    known = [line.split() for line in ovs.appctl("tnl/neigh/show").splitlines()]
+    assert ["192.0.2.12", "02:00:00:00:00:12", "br-underlay"] in known
+    assert not [words for words in known if words[0] == "192.0.2.13"]
+    assert told == [announce.Announcement(None, "br-underlay", "192.0.2.11")]
+    told.clear()
+    assert reconcile(OvsTunnelRoutesEngine(params))["changes"] == []
+    assert told == []
+
+
+def test_over_ipv6_each_neighbour_is_told_by_itself() -> None:
+    """Open vSwitch takes an advertisement only when its own tunnel end point is what it is addressed to."""
+    route = {"to": "2001:db8::/64", "bridge": "br-underlay", "source": "2001:db8::1"}
+    neighbours = [{"bridge": "br-underlay", "address": "2001:db8::2"}, {"bridge": "br-x", "address": "2001:db8::3"}]
+    (announcement,) = announcements_of([route], neighbours)
+    assert announcement == announce.Announcement(None, "br-underlay", "2001:db8::1", "2001:db8::2")
+    frame = announce.frame(bytes(6), announcement.address, announcement.listener)
+    assert frame[:6].hex() == "333300000001"
+    assert IPv6Address(frame[22:38]) == IPv6Address("2001:db8::1")
+    assert IPv6Address(frame[38:54]) == IPv6Address("2001:db8::2")
 
 
 def test_somebody_elses_route_stays(ovs: OvsSandbox) -> None:

@@ -106,13 +106,26 @@ def compile_tunnel_routes(view: HostView) -> dict[str, list[Item]]:
     """Return how userspace tunnels reach the other hosts: arguments of ovs_tunnel_routes."""
     moved = _moved(view)
     if moved is None or not view.tunnel_networks:
-        return {"routes": []}
+        return {"routes": [], "neighbours": []}
     route = {"bridge": _bridge_name(moved), "source": str(moved.address)}
     routes: list[Item] = []
     if moved.prefix_length is not None:
         routes.append({"to": str(ip_interface(f"{moved.address}/{moved.prefix_length}").network), **route})
     routes += [{"to": str(to), "via": str(via), **route} for to, via in moved.routes]
-    return {"routes": routes}
+    return {"routes": routes, "neighbours": _neighbours(view, moved)}
+
+
+def _neighbours(view: HostView, moved: Underlay) -> list[Item]:
+    """Return the other hosts on the underlay's link, with the MACs of those that have an underlay bridge."""
+    if moved.prefix_length is None:
+        return []
+    link = ip_interface(f"{moved.address}/{moved.prefix_length}").network
+    found: list[Item] = []
+    for host in {host.name: host for _type, host in view.peers}.values():
+        if vtep(host) in link:
+            mac = {"mac": _mac(host)} if _moved_underlay(host) is not None else {}
+            found.append({"bridge": _bridge_name(moved), "address": str(vtep(host)), **mac})
+    return sorted(found, key=lambda neighbour: neighbour["address"])
 
 
 def tunnel_source(view: HostView) -> dict[str, str]:
@@ -126,9 +139,13 @@ def tunnel_source(view: HostView) -> dict[str, str]:
 
 
 def _moved(view: HostView) -> Underlay | None:
-    """Return the underlay of a host whose tunnel end point sits on a bridge of ours."""
-    underlay = view.host.underlay
-    wanted = underlay is not None and underlay.interface is not None and view.host.datapath_type == "netdev"
+    """Return the underlay of this host when its tunnel end point sits on a bridge of ours."""
+    return _moved_underlay(view.host)
+
+
+def _moved_underlay(host: Host) -> Underlay | None:
+    underlay = host.underlay
+    wanted = underlay is not None and underlay.interface is not None and host.datapath_type == "netdev"
     return underlay if wanted else None
 
 

@@ -71,10 +71,12 @@ class BootReplayEngine(Engine):
         self.present = params.get("state") in (None, "present")
         self.systemd = systemd or Systemd()
         self.root = root
+        self.wanted = {}
 
     def read(self):
         """Return {"files": {path: content or None}, "units": {unit: (enabled, active)}, "kept": [directory]}."""
-        self.wanted = boot_files.files() if self.present else dict.fromkeys(boot_files.files())
+        # Once: to put the program together takes a tenth of a second.
+        self.wanted = self.wanted or (boot_files.files() if self.present else dict.fromkeys(boot_files.files()))
         kept = [path for path in (STATE_DIR, boot_files.RUN_DIR) if os.path.isdir(self._at(path))]
         return {
             "files": {path: _read_bytes(self._at(path)) for path in self.wanted},

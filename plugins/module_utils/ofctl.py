@@ -20,6 +20,7 @@ TIMEOUT = 60  # seconds for one command
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
 _LINE_NUMBER = re.compile(r"^ovs-ofctl: [^\n]*?:(\d+): (.*)$", re.MULTILINE)
 _SWITCH_ERROR = re.compile(r"^Error (\w+) for: [^\n]*?: (?:ADD|MOD|DEL)\w* ?([^\n]*)$", re.MULTILINE)
+_FLOW_COUNT = re.compile(r"\bflow_count=(\d+)")
 _UNUSABLE = "none of the usable flow formats"
 
 # ovs-ofctl ends itself by an alarm (signal 14) when its time is up.
@@ -64,6 +65,11 @@ class OfctlClient(object):
         """Return the output of dump-flows, for the flows of a cookie "value/mask"."""
         arguments = ["--no-stats", "dump-flows", self._target(bridge)]
         return self._run(arguments + (["cookie=" + cookie] if cookie else []), "bridge %s" % bridge)
+
+    def count(self, bridge, cookie):
+        """Return how many flows of a cookie "value/mask" a bridge has."""
+        output = self._run(["dump-aggregate", self._target(bridge), "cookie=" + cookie], "bridge %s" % bridge)
+        return int(_FLOW_COUNT.findall(output)[-1])
 
     def _target(self, bridge):
         return "unix:" + os.path.join(self.rundir, bridge + ".mgmt")

@@ -86,10 +86,14 @@ class PortNames(object):
     def resolve(self, flow, bridge):
         """Return a WantedFlow, or None when the flow has to wait."""
         cookie, text = parse_wanted(flow, bridge)
-        missing = [name for name in _QUOTED.findall(text) if name not in self.numbers]
-        if missing and self._waits(text, missing):
-            return None
-        line = _STRIP_VLAN.sub("pop_vlan", _QUOTED.sub(self._number, text))
+        line, missing = text, []
+        if '"' in text:
+            missing = [name for name in _QUOTED.findall(text) if name not in self.numbers]
+            if missing and self._waits(text, missing):
+                return None
+            line = _QUOTED.sub(self._number, text)
+        if "strip_vlan" in line:
+            line = _STRIP_VLAN.sub("pop_vlan", line)
         missing = [name for name in missing if not self._optional(name)]
         return WantedFlow(text, cookie, "cookie=0x%x,%s" % (cookie, line), missing)
 

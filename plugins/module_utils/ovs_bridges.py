@@ -36,11 +36,14 @@ class OvsBridgesEngine(Engine):
         super().__init__(params)
         self.socket = params.get("socket")
         self.timeout = params.get("timeout") or APPLY_TIMEOUT
+        self._applied = None  # what was read after applying, and is still to be compared
 
     def read(self):
         """Return a Snapshot."""
-        with OvsdbClient(self.socket) as client:
-            snapshot = self._settled(client)
+        snapshot, self._applied = self._applied, None
+        if snapshot is None or self._not_working(snapshot) is not None:
+            with OvsdbClient(self.socket) as client:
+                snapshot = self._settled(client)
         # Open vSwitch lists "system" whether or not the kernel has it; a dummy datapath can stand in for it.
         if "dummy" not in snapshot.datapath_types and self._wants_kernel():
             snapshot.kernel_datapath = has_family("ovs_datapath")
@@ -93,6 +96,7 @@ class OvsBridgesEngine(Engine):
             if failures:
                 taken_back = self._take_back(client, after, operations, failures)
                 raise FabricError(_explain(failures, taken_back))
+            self._applied = after
 
     def _failures(self, snapshot):
         """Return (kind, name, reason) of everything wanted that Open vSwitch could not make.

@@ -137,11 +137,10 @@ def main():
             topology=dict(type="str"),
             templates=dict(type="dict", default={}),
             save=dict(type="bool", default=True),
-            state=dict(type="str"),
+            # No secret, but each run would leave the whole state in the host's log, and send it back.
+            state=dict(type="str", no_log=True),
         ),
         supports_check_mode=True,
-        # Or each run would leave the whole state in the host's log.
-        no_log=True,
     )
     if not module.params["state"]:
         module.fail_json(msg="host_state: there is no state: the action part of this module did not run")

@@ -152,8 +152,27 @@ def test_the_program_is_the_same_every_time_and_complete() -> None:
     sources = boot_files.sources()
     assert {"replay", "reconcile", "ovsdb", "openflow_flows", "namespaces", "dhcp_servers"} <= set(sources)
     for name, source in sources.items():
-        for imported in boot_files._imports(source):
+        for imported in imported_by(source):
             assert imported in sources, f"{name} imports {imported}"
+
+
+def imported_by(source: str) -> set[str]:
+    """Return the names of the module_utils that a source imports, as Python's own parser finds them."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module == boot_files.PREFIX:
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(boot_files.PREFIX + "."):
+            names.add((node.module or "")[len(boot_files.PREFIX) + 1 :])
+    return names
+
+
+def test_imports_are_found_as_python_finds_them() -> None:
+    sources = [path.read_text("utf-8") for path in Path(boot_files.__file__).parent.glob("*.py")]
+    sources.append(f"def late():\n    from {boot_files.PREFIX} import one, two as three\n")
+    assert len(sources) > 50
+    for source in sources:
+        assert boot_files.imports(source) == sorted(imported_by(source))
 
 
 def test_the_program_needs_neither_ansible_nor_a_new_python() -> None:

@@ -188,6 +188,9 @@ def test_a_wrong_flow_is_quoted_and_nothing_is_applied(switch: OvsSandbox, flow:
     assert len(dump(switch, "br-int")) == 1
 
 
+FLOW_OF_IP = "table=0,priority=9,ip actions=NORMAL"
+
+
 @pytest.mark.parametrize("other", ["table=0,dl_type=0x800,priority=9 actions=drop", "priority=9,ip actions=NORMAL"])
 def test_two_flows_of_one_match_are_refused_by_name(switch: OvsSandbox, other: str) -> None:
     flow = "table=0,priority=9,ip actions=drop"
@@ -197,6 +200,18 @@ def test_two_flows_of_one_match_are_refused_by_name(switch: OvsSandbox, other: s
         assert flow in str(failure.value)
         assert other in str(failure.value)
     assert len(dump(switch, "br-int")) == 1
+
+
+@pytest.mark.parametrize("other", ["table=0,dl_type=0x800,priority=9 actions=drop", FLOW_OF_IP])
+def test_two_flows_of_one_match_are_refused_on_a_bare_bridge_too(switch: OvsSandbox, other: str) -> None:
+    """There only the words are compared beforehand; what is the same in other words is found when one is missing."""
+    switch.ofctl("del-flows", "br-int")
+    flow = "table=0,priority=9,ip actions=drop"
+    with pytest.raises(FabricError, match="same table, priority and match") as failure:
+        reconcile(flows_engine(switch, {"br-int": [flow, *FLOWS, other]}))
+    assert flow in str(failure.value)
+    assert other in str(failure.value)
+    assert (dump(switch, "br-int") == []) == (other == FLOW_OF_IP)
 
 
 def test_what_is_not_there_yet_is_foretold(box: OvsSandbox) -> None:

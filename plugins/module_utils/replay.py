@@ -41,7 +41,8 @@ NETWORK_DEVICES = "/sys/class/net"
 MAX_TOLD = 10
 
 #: engine: class. state: whose saved arguments it takes. prepare: params -> params, or None for nothing to do.
-Step = namedtuple("Step", "title state engine prepare")
+#: items: the argument whose items have nothing to do with each other, if there is one.
+Step = namedtuple("Step", "title state engine prepare items", defaults=[None])
 
 
 class Absent(FabricError):
@@ -91,14 +92,14 @@ STEPS = (
     Step("ovs_bridges", "ovs_bridges", OvsBridgesEngine, additions),
     Step("openflow_flows", "openflow_flows", OpenflowFlowsEngine, flows),
     # Before the routers have addresses: a connection that one has seen untranslated stays so for as long as it lives.
-    Step("nftables", "nftables", NftablesEngine, additions),
+    Step("nftables", "nftables", NftablesEngine, additions, "tables"),
     Step("namespaces", "namespaces", NamespacesEngine, additions),
     # Open vSwitch looks for the tunnels' source address when it is told the route, so this comes after the addresses.
     Step("ovs_tunnel_routes", "ovs_tunnel_routes", OvsTunnelRoutesEngine, additions),
-    Step("dhcp_servers", "dhcp_servers", DhcpServersEngine, additions),
-    Step("router_advertisements", "router_advertisements", RouterAdvertisementsEngine, additions),
+    Step("dhcp_servers", "dhcp_servers", DhcpServersEngine, additions, "servers"),
+    Step("router_advertisements", "router_advertisements", RouterAdvertisementsEngine, additions, "routers"),
     # Last: a router takes no role before everything it needs is wired.
-    Step("vrrp_routers", "vrrp_routers", VrrpRoutersEngine, additions),
+    Step("vrrp_routers", "vrrp_routers", VrrpRoutersEngine, additions, "routers"),
 )
 
 #: what a port that somebody else has plugged in needs
@@ -163,9 +164,13 @@ def _reconcile(step, params):
     prepared = step.prepare(params)
     if prepared is None:
         return "nothing to do"
-    engine = step.engine(prepared)
-    engine.tolerant = True
-    result = reconcile(engine)
+    try:
+        result = _run(step, prepared)
+    except (FabricError, OSError):
+        items = prepared.get(step.items) or []
+        if len(items) < 2:
+            raise
+        return _one_by_one(step, prepared, items)
     outcome = "%d changes" % result["changes_total"]
     if result.get("pending"):
         outcome += ", %d ports pending" % len(result["pending"])
@@ -175,6 +180,31 @@ def _reconcile(step, params):
             % (outcome, ", ".join(result["absent"][:MAX_TOLD]))
         )
     return outcome
+
+
+def _run(step, params):
+    engine = step.engine(params)
+    engine.tolerant = True
+    return reconcile(engine)
+
+
+def _one_by_one(step, params, items):
+    """Do for each item what could not be done for all: one network whose server cannot start costs no other its own."""
+    outcomes = [_try(step, dict(params, **{step.items: [item]})) for item in items]
+    changes = sum(outcome for outcome in outcomes if isinstance(outcome, int))
+    failures = [outcome for outcome in outcomes if isinstance(outcome, str)]
+    if failures:
+        told = "; ".join(failures[:MAX_TOLD])
+        raise FabricError("%d changes, and %d of %d failed: %s" % (changes, len(failures), len(items), told))
+    return "%d changes" % changes
+
+
+def _try(step, params):
+    """Return how many changes there were, or what went wrong."""
+    try:
+        return _run(step, params)["changes_total"]
+    except (FabricError, OSError) as error:
+        return str(error)
 
 
 def _barrier(path):

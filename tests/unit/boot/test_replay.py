@@ -90,6 +90,52 @@ def test_a_failed_step_stops_no_other(state: Path, caplog: pytest.LogCaptureFixt
     )
 
 
+class Daemons(Engine):
+    """Starts daemons, all or none: a bad configuration is refused before anything is changed."""
+
+    running: t.ClassVar[list[str]] = []
+
+    def read(self) -> list[str]:
+        return list(self.running)
+
+    def diff(self, current: list[str]) -> list[Operation]:
+        wanted = (item["name"] for item in self.params["servers"])
+        return [Operation(name, name) for name in wanted if name not in current]
+
+    def apply(self, operations: list[Operation]) -> None:
+        if any(operation.payload == "bad" for operation in operations):
+            raise FabricError("nothing was changed: dnsmasq refuses bad")
+        self.running.extend(operation.payload for operation in operations)
+
+
+def test_a_bad_item_costs_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Daemons, "running", [])
+    (tmp_path / "state.json").write_text(json.dumps({"servers": [{"name": "a"}, {"name": "bad"}, {"name": "b"}]}))
+    run = replay.Replay(str(tmp_path))
+    step = replay.Step("servers", "state", Daemons, replay.additions, "servers")
+    assert not run.run([step])
+    assert Daemons.running == ["a", "b"]
+    assert "2 changes, and 1 of 3 failed: nothing was changed: dnsmasq refuses bad" in caplog.records[0].message
+    monkeypatch.setattr(Daemons, "running", [])
+    assert not replay.Replay(str(tmp_path)).run([step._replace(items=None)])
+    assert Daemons.running == []
+
+
+def test_what_goes_by_items_is_a_list_of_the_state() -> None:
+    by_items = {step.state: step.items for step in replay.STEPS if step.items}
+    assert by_items == {
+        "nftables": "tables",
+        "dhcp_servers": "servers",
+        "router_advertisements": "routers",
+        "vrrp_routers": "routers",
+    }
+    for state, items in by_items.items():
+        source = Path(boot_files.__file__).parents[1] / "modules" / f"{state}.py"
+        assert f"\n  {items}:\n" in source.read_text("utf-8")
+
+
 @pytest.mark.parametrize(("second", "succeeded"), [(None, True), ("fabric", False)])
 def test_what_a_later_turn_mends_is_no_failure(
     state: Path, caplog: pytest.LogCaptureFixture, second: str | None, succeeded: bool

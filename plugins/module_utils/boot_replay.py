@@ -22,12 +22,13 @@ class Systemd(object):
     """What is needed of systemd."""
 
     def read(self, units):
-        """Return {unit: (enabled, active)}."""
-        output = self._run("show", "--property=Id,UnitFileState,ActiveState", *units)
+        """Return {unit: (enabled, active)}. One that process 1 is about to start counts as active."""
+        output = self._run("show", "--property=Id,UnitFileState,ActiveState,Job", *units)
         found = {}
         for block in output.strip().split("\n\n"):
             values = dict(line.partition("=")[::2] for line in block.splitlines())
-            found[values.get("Id")] = (values.get("UnitFileState") == "enabled", values.get("ActiveState") in _ACTIVE)
+            active = values.get("ActiveState") in _ACTIVE or bool(values.get("Job"))
+            found[values.get("Id")] = (values.get("UnitFileState") == "enabled", active)
         return {unit: found.get(unit, (False, False)) for unit in units}
 
     def reload(self):

@@ -229,7 +229,8 @@ def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.write_text(
         f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n'
         '[ "$1" = show ] && printf "Id=a.service\\nActiveState=activating\\nUnitFileState=enabled\\n\\n'
-        'Id=b.path\\nActiveState=inactive\\nUnitFileState=\\n"\n[ "$1" != disable ]\n'
+        "Id=b.path\\nActiveState=inactive\\nUnitFileState=\\n\\n"
+        'Job=4711\\nId=d.service\\nActiveState=inactive\\nUnitFileState=enabled\\n"\n[ "$1" != disable ]\n'
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
@@ -238,16 +239,17 @@ def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_systemctl_is_read_and_called(systemctl: Path) -> None:
     systemd = Systemd()
-    assert systemd.read(["a.service", "b.path", "c.service"]) == {
+    assert systemd.read(["a.service", "b.path", "c.service", "d.service"]) == {
         "a.service": (True, True),
         "b.path": (False, False),
         "c.service": (False, False),
+        "d.service": (True, True),  # nobody waits for the start of a unit, and process 1 may be busy
     }
     systemd.reload()
     systemd.enable(["a.service"])
     systemd.renew(["b.path"])
     assert systemctl.read_text().splitlines() == [
-        "show --property=Id,UnitFileState,ActiveState a.service b.path c.service",
+        "show --property=Id,UnitFileState,ActiveState,Job a.service b.path c.service d.service",
         "daemon-reload",
         "enable --now --no-block a.service",
         "try-restart --no-block b.path",

@@ -36,15 +36,19 @@ from %(prefix)s.replay import main
 
 
 def run(words, data):
-    done = subprocess.run(
-        words,
-        input=data,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        universal_newlines=True,
-        env=dict(os.environ, **command.ENVIRONMENT),
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            words,
+            input=data,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            universal_newlines=True,
+            env=dict(os.environ, **command.ENVIRONMENT),
+            timeout=command.LIMIT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise command.hangs(words) from None
     return command.Result(done.returncode, done.stdout, done.stderr)
 
 

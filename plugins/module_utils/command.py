@@ -8,9 +8,18 @@ A module brings AnsibleModule.run_command, the replay at boot a runner of its ow
 
 from __future__ import annotations
 
+import threading
 import typing as t
 
+from ansible_collections.weft.fabric.plugins.module_utils.errors import FabricError
+
 ENVIRONMENT = {"LC_ALL": "C", "LANG": "C", "SYSTEMD_PAGER": ""}
+
+# How long a program may take, in seconds. None of ours comes near it, not even a start of hundreds of units; and it is
+# less than systemd grants the replay at boot, which is to tell which program it was.
+LIMIT = 240.0
+
+_MAX_TOLD = 200  # characters of a command
 
 
 class Result(t.NamedTuple):
@@ -21,7 +30,8 @@ class Result(t.NamedTuple):
     stderr: str
 
 
-# Called with the words of a command and the text for its standard input. A missing program is a FileNotFoundError.
+# Called with the words of a command and the text for its standard input. A missing program is a FileNotFoundError; one
+# that has not ended after LIMIT is killed, and is what hangs() returns.
 Runner = t.Callable[[t.Sequence[str], str], Result]
 
 _runners: t.List[Runner] = []
@@ -37,19 +47,65 @@ def run(words: t.Sequence[str], data: str = "") -> Result:
     return _runners[0](words, data)
 
 
+def hangs(words: t.Sequence[str]) -> FabricError:
+    """Return the error that a program does not end."""
+    told = " ".join(words)
+    told = told if len(told) <= _MAX_TOLD else told[:_MAX_TOLD] + "..."
+    return FabricError(
+        "the program %s did not end within %g s and was killed (%s). Run it by hand on this host to see what it waits "
+        "for, look for what hangs (ps -eo pid,stat,wchan:20,args; journalctl), and run again." % (words[0], LIMIT, told)
+    )
+
+
 def module_runner(module: t.Any) -> Runner:
     """Return the runner of an Ansible module."""
 
     def runner(words: t.Sequence[str], data: str) -> Result:
-        return Result(
-            *module.run_command(
+        # run_command() knows no limit, but shows the process it waits for.
+        watch = _Watch()
+        try:
+            done = module.run_command(
                 list(words),
                 data=data,
                 binary_data=False,
                 environ_update=ENVIRONMENT,
                 expand_user_and_vars=False,
                 handle_exceptions=False,
+                before_communicate_callback=watch.start,
             )
-        )
+        except BrokenPipeError:
+            if watch.killed:  # while it was to read its standard input
+                raise hangs(words) from None
+            raise
+        finally:
+            watch.end()
+        if watch.killed:
+            raise hangs(words)
+        return Result(*done)
 
     return runner
+
+
+class _Watch(object):
+    """Kills a process when its time is over. What others have started outlives it, but nobody waits for that."""
+
+    def __init__(self) -> None:
+        self.killed = False
+        self._timer: t.Optional[threading.Timer] = None
+
+    def start(self, process: t.Any) -> None:
+        """Begin to count."""
+        self._timer = threading.Timer(LIMIT, self._kill, [process])
+        self._timer.daemon = True
+        self._timer.start()
+
+    def end(self) -> None:
+        """Count no longer. The thread has ended, too: the next program is started by a process with one thread."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
+
+    def _kill(self, process: t.Any) -> None:
+        if process.poll() is None:
+            self.killed = True
+            process.kill()

@@ -27,7 +27,13 @@ from ansible_collections.weft.fabric.plugins.module_utils import (
     rtnetlink,
 )
 from ansible_collections.weft.fabric.plugins.module_utils.dhcp_unit import unit_name
-from ansible_collections.weft.fabric.plugins.module_utils.reconcile import Engine, FabricError, Operation, read_file
+from ansible_collections.weft.fabric.plugins.module_utils.reconcile import (
+    Engine,
+    FabricError,
+    Operation,
+    read_file,
+    write_file,
+)
 from ansible_collections.weft.fabric.plugins.module_utils.systemd import Systemd
 
 DIRECTORY = "/var/lib/weft-fabric/dhcp"
@@ -281,10 +287,4 @@ def _write(path: str, content: str) -> None:
     Without waiting for the disk, since a hundred servers have six hundred files: what a power failure takes,
     the replay at boot writes again.
     """
-    if read_file(path) == content and os.stat(path).st_mode & 0o777 == _FILE_MODE:
-        return
-    temporary = path + ".weft"
-    with open(temporary, "w", encoding="utf-8") as stream:
-        stream.write(content)
-    os.chmod(temporary, _FILE_MODE)
-    os.rename(temporary, path)
+    write_file(path, content, _FILE_MODE, _DIRECTORY_MODE, durable=False)

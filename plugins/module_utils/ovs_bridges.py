@@ -12,6 +12,7 @@ from ansible_collections.weft.fabric.plugins.module_utils.genetlink import has_f
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_desired import is_present, wanted_bridges, wanted_ports
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_diff import BridgesDiff
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_snapshot import is_ours, read_snapshot, works
+from ansible_collections.weft.fabric.plugins.module_utils.ovs_sockets import deaf_interfaces
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_transaction import Transaction
 from ansible_collections.weft.fabric.plugins.module_utils.ovsdb import (
     APPLY_TIMEOUT,
@@ -47,6 +48,7 @@ class OvsBridgesEngine(Engine):
         # Open vSwitch lists "system" whether or not the kernel has it; a dummy datapath can stand in for it.
         if "dummy" not in snapshot.datapath_types and self._wants_kernel():
             snapshot.kernel_datapath = has_family("ovs_datapath")
+        snapshot.deaf = deaf_interfaces(snapshot)
         return snapshot
 
     def _settled(self, client):
@@ -88,6 +90,10 @@ class OvsBridgesEngine(Engine):
     def apply(self, operations):
         with OvsdbClient(self.socket) as client:
             before = read_snapshot(client)
+            closing = Transaction(before).unplug(operations)
+            if closing.operations:
+                # In one go with the rest, ovs-vswitchd would see no difference and keep the device open.
+                client.wait_applied(client.commit(closing.operations, closing.labels), self.timeout)
             transaction = Transaction(before).build(operations)
             number = client.commit(transaction.operations, transaction.labels)
             client.wait_applied(number, self.timeout)

@@ -242,8 +242,18 @@ class BridgesDiff(object):
         if wanted.get("mac"):
             self._column(target, "mac", row["mac"], wanted["mac"].lower(), wanted["mac"].lower())
         self._keys(target, "external_ids", row["external_ids"], text_map(wanted.get("external_ids")))
+        # A change of its type has the same effect.
+        if port["name"] in self.snapshot.deaf and row["type"] == (wanted.get("type") or ""):
+            self._plug_again(subject, row)
         if not works(row) and len(self.operations) == before:
             self._reopen(subject, row["error"] or "it has no OpenFlow port")
+
+    def _plug_again(self, subject, row):
+        reason = "its device was made anew"
+        self._add(
+            "%s: plug in again (%s)" % (subject, reason), {"do": "plug_again", "row": row},
+            before="%s (%s)" % (subject, reason), after="%s" % subject,
+        )  # fmt: skip
 
     def _foreign_port(self, bridge, port):
         found = self.snapshot.port_by_iface_id(port["iface_id"], bridge["name"])

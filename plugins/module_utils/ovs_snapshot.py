@@ -19,7 +19,9 @@ COLUMNS = {
         "external_ids",
     ],
     "Port": ["_uuid", "name", "interfaces", "tag", "external_ids"],
-    "Interface": ["_uuid", "name", "type", "options", "mtu_request", "mac", "external_ids", "ofport", "error"],
+    "Interface": [
+        "_uuid", "name", "type", "options", "mtu_request", "mac", "external_ids", "ofport", "error", "ifindex",
+    ],
 }  # fmt: skip
 
 
@@ -36,6 +38,8 @@ class Snapshot(object):
         self.interface_types = as_list(root["iface_types"])
         #: False: the kernel has no Open vSwitch. None: nobody asked.
         self.kernel_datapath = None
+        #: interfaces that listen on a device that went, see ovs_sockets
+        self.deaf: t.Set[str] = set()
         self.interfaces = {row["_uuid"]: _interface(row) for row in rows["Interface"]}
         by_uuid = {row["_uuid"]: self._port(row) for row in rows["Port"]}
         self.bridges = {}
@@ -97,6 +101,7 @@ def _interface(row):
         mac=optional(row["mac"]),
         ofport=optional(row["ofport"]),
         error=optional(row["error"]),
+        ifindex=optional(row["ifindex"]),
     )
 
 

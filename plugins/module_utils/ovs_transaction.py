@@ -15,6 +15,9 @@ from ansible_collections.weft.fabric.plugins.module_utils.ovsdb import (
     where_uuid,
 )
 
+# Of interfaces of this type ovs-vswitchd opens nothing.
+_NO_TYPE = "null"
+
 
 class Transaction(object):
     """Collects OVSDB operations; labels say for each which resource it is about."""
@@ -44,6 +47,8 @@ class Transaction(object):
                 self._leave(payload["from"], payload["row"])
             elif payload["do"] == "delete_bridge":
                 self._delete_bridge(payload["row"])
+            elif payload["do"] == "plug_again":
+                self._set_type(payload["row"], payload["row"]["type"])
             elif payload["do"] == "set_column":
                 self._set_column(payload, operation.text)
             elif payload["do"] == "set_key":
@@ -59,6 +64,17 @@ class Transaction(object):
             self._leave(self._bridge_uuids[row["bridge"]], row)
         self._finish()
         return self
+
+    def unplug(self, operations):
+        """Let ovs-vswitchd close what is to be plugged in again; a run that is killed then leaves a type to correct."""
+        for operation in operations:
+            if operation.payload["do"] == "plug_again":
+                self._set_type(operation.payload["row"], _NO_TYPE)
+        return self
+
+    def _set_type(self, row, kind):
+        update = {"op": "update", "table": "Interface", "where": where_uuid(row["_uuid"]), "row": {"type": kind}}
+        self._add(update, "interface %s" % row["name"])
 
     def _add(self, operation, label):
         self.operations.append(operation)

@@ -18,7 +18,7 @@ import tempfile
 import time
 import typing as t
 
-from ansible_collections.weft.fabric.plugins.module_utils import command
+from ansible_collections.weft.fabric.plugins.module_utils import command, errors
 
 STATE_DIR = "/var/lib/weft-fabric/state"
 
@@ -33,8 +33,8 @@ ATTEMPTS = 2
 MAX_REPORTED_CHANGES = 1000
 
 
-class FabricError(Exception):
-    """What went wrong, with which resource, and what to do about it. Becomes fail_json in one place."""
+# Engines take it from here.
+FabricError = errors.FabricError
 
 
 class Operation(object):
@@ -158,18 +158,22 @@ def read_file(path):
         return None
 
 
-def write_file(path, content, mode=0o600):
-    """Write a file in one step, so that a killed run leaves the old or the new one. Return True when it changed."""
+def write_file(path, content, mode=0o600, directory_mode=0o700, durable=True):
+    """Write a file in one step, so that a killed run leaves the old or the new one. Return True when it changed.
+
+    durable: so does a power failure. That costs a wait for the disk for each file.
+    """
     if read_file(path) == content and os.stat(path).st_mode & 0o777 == mode:
         return False
     directory = os.path.dirname(path)
-    os.makedirs(directory, mode=0o700, exist_ok=True)
+    os.makedirs(directory, mode=directory_mode, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".weft-")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
         os.chmod(temporary, mode)
         os.rename(temporary, path)
     except BaseException:

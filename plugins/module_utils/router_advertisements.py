@@ -81,7 +81,7 @@ class RouterAdvertisementsEngine(Engine):
             self.systemd.daemon_reload()
         for name in asked[ra_plan.WRITE]:
             for file, text in self.desired[name].files.items():
-                vrrp_files.write(self._path(name, file), text, _FILE_MODE)
+                vrrp_files.write(self._path(name, file), text, _FILE_MODE, durable=False)
         self._run(asked)
         self._remove(asked[ra_plan.REMOVE], bool(asked[ra_plan.REMOVE_UNIT]))
 
@@ -126,7 +126,7 @@ def _test(router: ra_current.Router) -> None:
     """Let radvd read a configuration before it replaces one that works."""
     with tempfile.TemporaryDirectory(prefix="weft-ra-") as directory:
         path = os.path.join(directory, ra_current.CONFIG)
-        vrrp_files.write(path, router.config)
+        vrrp_files.write(path, router.config, durable=False)
         done = command.run([vrrp_program.executable("radvd"), "--configtest", "--config=" + path])
     if done.returncode != 0:
         reason = " ".join((done.stderr + done.stdout).replace(directory + os.sep, "").split())

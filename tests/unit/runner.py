@@ -13,7 +13,11 @@ from ansible_collections.weft.fabric.plugins.module_utils import command
 
 
 def run(words: Sequence[str], data: str) -> command.Result:
-    done = subprocess.run(
-        words, input=data, capture_output=True, text=True, env={**os.environ, **command.ENVIRONMENT}, check=False
-    )
+    env = {**os.environ, **command.ENVIRONMENT}
+    try:
+        done = subprocess.run(
+            words, input=data, capture_output=True, text=True, env=env, timeout=command.LIMIT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise command.hangs(words) from None
     return command.Result(done.returncode, done.stdout, done.stderr)

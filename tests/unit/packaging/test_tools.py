@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.weft.fabric.tools import markdown_links, own_machine
+from ansible_collections.weft.fabric.tools import embedded_shell, markdown_links, own_machine
 
 
 @pytest.fixture
@@ -86,6 +86,27 @@ class TestOwnMachine:
 
         assert self.found(tmp_path, "mktemp in /tmp/x", checkout) == []
         assert len(self.found(tmp_path, f"mktemp in {checkout}/x", checkout)) == 1
+
+
+class TestEmbeddedShell:
+    def test_every_program_that_a_host_gets(self, root: Path) -> None:
+        modules = root / "plugins/module_utils"
+        found = embedded_shell.find(modules)
+
+        assert {"vrrp_program.program.sh", "vrrp_health.program.sh", "boot_files.watch_script.sh"} <= set(found)
+        texts = [path.read_text(encoding="utf-8") for path in modules.glob("*.py")]
+        assert len(found) == sum("#!/bin/sh" in text for text in texts)
+
+    def test_a_shell_reads_them_all(self, root: Path) -> None:
+        for name, text in embedded_shell.find(root / "plugins/module_utils").items():
+            assert "%(" not in text, name
+            subprocess.run(["sh", "-n"], input=text, text=True, check=True)
+
+    def test_a_program_that_is_no_constant_is_not_overlooked(self, tmp_path: Path) -> None:
+        (tmp_path / "errors.py").write_text('"""Writes #!/bin/sh somewhere."""\n', encoding="utf-8")
+
+        with pytest.raises(SystemExit, match="in no constant"):
+            embedded_shell.find(tmp_path)
 
 
 class TestGetPip:

@@ -1,0 +1,76 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How programs are run: by a module, by the replay at boot, and by tests. All three keep to one contract."""
+
+from __future__ import annotations
+
+import threading
+import time
+import typing as t
+
+import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.weft.fabric.plugins.module_utils import boot_files, command
+from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
+from ansible_collections.weft.fabric.tests.unit import runner
+
+
+def module_runner() -> command.Runner:
+    with patch_module_args({}):
+        return command.module_runner(AnsibleModule({}))
+
+
+def replay_runner() -> command.Runner:
+    """Return what the main program of the replay defines."""
+    source, _use, _main = boot_files._MAIN.partition("command.use(")
+    defined: dict[str, t.Any] = {}
+    exec(compile(source, "__main__.py", "exec"), defined)
+    found: command.Runner = defined["run"]
+    return found
+
+
+@pytest.fixture(params=[module_runner, replay_runner, lambda: runner.run], ids=["module", "replay", "tests"])
+def run(request: pytest.FixtureRequest) -> command.Runner:
+    found: command.Runner = request.param()
+    return found
+
+
+def test_a_program_is_given_its_words_and_text(run: command.Runner) -> None:
+    done = run(["sh", "-c", 'cat; echo "$1 $LANG" >&2; exit 3', "sh", "$HOME *"], "text\n")
+    # A module adds an end of line to what a program reads.
+    assert done._replace(stdout=done.stdout.rstrip()) == command.Result(3, "text", "$HOME * C\n")
+    assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+
+
+def test_a_missing_program_is_told_of(run: command.Runner) -> None:
+    with pytest.raises(FileNotFoundError):
+        run(["weft-there-is-no-such-program"], "")
+
+
+@pytest.mark.parametrize(
+    ("script", "data"),
+    [("exec sleep 60", ""), ("exec sleep 60", "x" * 1_000_000), ("sleep 4 & wait", "")],
+    ids=["silent", "reads nothing", "has a child"],
+)
+def test_a_program_that_hangs_is_killed(
+    run: command.Runner, script: str, data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "LIMIT", 0.2)
+    start = time.monotonic()
+    with pytest.raises(FabricError, match=r"^the program sh did not end within 0\.2 s and was killed \(sh -c .*ps -eo"):
+        run(["sh", "-c", script], data)
+    assert time.monotonic() - start < 3.5
+
+
+def test_a_long_command_is_cut_short() -> None:
+    told = str(command.hangs(["systemctl", "start", *[f"unit-{number}.service" for number in range(1000)]]))
+    assert "unit-1.service" in told
+    assert len(told) < 600
+
+
+def test_the_replay_is_not_ended_before_it_can_tell() -> None:
+    for unit in (boot_files.REPLAY_UNIT, boot_files.PORTS_UNIT):
+        assert int(unit.partition("TimeoutStartSec=")[2].split()[0]) > command.LIMIT

@@ -3,16 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All benchmarks, or those named.
 
-Usage: python -m ansible_collections.weft.fabric.tests.benchmarks [compiler] [host] [routers]
+Usage: python -m ansible_collections.weft.fabric.tests.benchmarks [compiler] [host] [routers] [switches]
 """
 
 from __future__ import annotations
 
 import sys
 
-from . import compiler, host, routers
+from . import compiler, host, routers, switches
 
-BENCHMARKS = {"compiler": compiler.run, "host": host.run, "routers": routers.run}
+BENCHMARKS = {"compiler": compiler.run, "host": host.run, "routers": routers.run, "switches": switches.run}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or BENCHMARKS:

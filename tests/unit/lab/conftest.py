@@ -9,4 +9,4 @@ from pathlib import Path
 
 # The lab's program is a file of its role, not a plugin: it is imported from where it lies.
 FILES = Path(__file__).resolve().parents[3] / "roles" / "lab" / "files"
-sys.path.insert(0, str(FILES))
+sys.path[:0] = [str(FILES), str(FILES / "switch")]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from weft_lab import cgroups, machine, network
+from weft_lab import cgroups, machine, network, switches
 from weft_lab.definition import Host, Lab
 from weft_lab.system import LabError, run, write_file
 
@@ -75,22 +75,30 @@ def ssh_command(lab: Lab, host: Host, command: str) -> list[str]:
 
 def inventory(lab: Lab) -> dict[str, object]:
     common = " ".join(f"-o '{option}'" if " " in option else f"-o {option}" for option in ssh_options(lab))
-    return {
-        "weft_lab": {
-            "hosts": {host.name: {"ansible_host": lab.management_address(host)} for host in lab.hosts},
-            "vars": {
-                "ansible_connection": "ssh",
-                "ansible_user": "root",
-                "ansible_ssh_private_key_file": str(key_file(lab)),
-                "ansible_ssh_common_args": common,
-                "ansible_python_interpreter": "/usr/bin/python3",
-            },
-        }
+    variables = {
+        "ansible_connection": "ssh",
+        "ansible_user": "root",
+        "ansible_ssh_private_key_file": str(key_file(lab)),
+        "ansible_ssh_common_args": common,
+        "ansible_python_interpreter": "/usr/bin/python3",
     }
+
+    def group(members: dict[str, Host]) -> dict[str, object]:
+        hosts = {name: {"ansible_host": lab.management_address(host)} for name, host in members.items()}
+        return {"hosts": hosts, "vars": dict(variables)}
+
+    found: dict[str, object] = {"weft_lab": group({host.name: host for host in lab.hosts if not host.switch})}
+    if lab.switches:
+        # Under other names: a play that sets a switch up by NETCONF must not be led into its shell.
+        found["weft_lab_switches"] = group({f"{host.name}-shell": host for host in lab.switches})
+    return found
 
 
 def write_all(lab: Lab) -> bool:
     known = "".join(f"{lab.management_address(host)} {machine.host_key(lab, host)}\n" for host in lab.hosts)
+    known += "".join(
+        f"{switches.door(host.switch)} {machine.host_key(lab, host)}\n" for host in lab.hosts if host.switch
+    )
     text = yaml.safe_dump(inventory(lab), sort_keys=False, width=1000)
     changes = [write_file(known_hosts_file(lab), known), write_file(inventory_file(lab), text)]
     return any(changes)

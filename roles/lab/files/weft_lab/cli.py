@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from weft_lab import access, faults, machine, network, rootfs
+from weft_lab import access, faults, machine, models, network, rootfs
 from weft_lab import lab as whole
 from weft_lab.definition import Lab, load
 from weft_lab.system import LabError, exclusive, progress, require_root_and_tools
@@ -123,6 +123,8 @@ def execute(options: argparse.Namespace, lab: Lab) -> dict[str, Any]:
 def build_all(lab: Lab, check: bool) -> dict[str, Any]:
     started = time.monotonic()
     trees = rootfs.ensure_all(sorted({host.release for host in lab.hosts}), lab.packages, check=check)
+    if lab.switches and not check:
+        models.ensure()
     built = [release for release, (_path, fresh) in trees.items() if fresh]
     paths = {release: str(path) for release, (path, _fresh) in trees.items()}
     return {"changed": bool(built), "built": built, "paths": paths, "seconds": round(time.monotonic() - started, 3)}

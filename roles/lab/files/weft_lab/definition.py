@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,11 @@ HOST_NAME = re.compile(r"[a-z][a-z0-9]{0,9}")
 NIC_NAME = re.compile(r"[a-z]{1,3}[0-9]")
 NETWORK_NAME = re.compile(r"[a-z][a-z0-9]{0,14}")
 LAB_NAME = re.compile(r"[a-z][a-z0-9]{0,11}")
+PORT_NAME = re.compile(r"Ethernet[1-9][0-9]?")
 PACKAGE_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 MAX_HOSTS = 60
+# Of the cables between a switch and a host.
+WIRE_MTU = 1500
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,30 @@ class Nic:
 
 
 @dataclass(frozen=True)
+class Plug:
+    """One port of a switch, and what it is wired to: a NIC of a host, or a network."""
+
+    port: str
+    host: str = ""
+    nic: str = ""
+    network: str = ""
+
+
+@dataclass(frozen=True)
+class Switch:
+    """What a machine of the lab is beyond a host: a switch that is configured by NETCONF."""
+
+    netconf_port: int
+    plugs: tuple[Plug, ...]
+
+
+@dataclass(frozen=True)
 class Host:
     name: str
     release: str
     number: int
     nics: tuple[Nic, ...]
+    switch: Switch | None = None
 
     def nic(self, name: str) -> Nic:
         for nic in self.nics:
@@ -68,6 +90,28 @@ class Lab:
     networks: tuple[Network, ...]
     hosts: tuple[Host, ...]
     packages: tuple[str, ...] = field(default=())
+
+    @property
+    def switches(self) -> tuple[Host, ...]:
+        return tuple(host for host in self.hosts if host.switch)
+
+    @property
+    def wires(self) -> tuple[str, ...]:
+        """Bridges of two ports, each in place of a cable from a switch to a host."""
+        return tuple(self.wire(one, plug) for one in self.switches for plug in plugs_of(one) if plug.host)
+
+    def wire(self, switch: Host, plug: Plug) -> str:
+        return f"{switch.name}-w{port_number(plug.port)}"
+
+    def bridge_of(self, host: Host, nic: Nic) -> str:
+        """The bridge that the far end of a NIC belongs in: a switch that is wired to it comes before its network."""
+        for switch in self.switches:
+            for plug in plugs_of(switch):
+                if (plug.host, plug.nic) == (host.name, nic.name):
+                    return self.wire(switch, plug)
+                if switch is host and plug.port == nic.name:
+                    return plug.network or self.wire(switch, plug)
+        return nic.network
 
     @property
     def fabric(self) -> str:
@@ -117,7 +161,7 @@ def load(path: Path) -> Lab:
 
 
 def parse(document: Any) -> Lab:
-    top = mapping(document, "the definition", {"name", "management", "networks", "hosts", "packages"})
+    top = mapping(document, "the definition", {"name", "management", "networks", "hosts", "switches", "packages"})
     name = matching(top.get("name", "weft"), LAB_NAME, "name")
     networks = tuple(
         parse_network(matching(key, NETWORK_NAME, "networks"), value, index)
@@ -134,6 +178,13 @@ def parse(document: Any) -> Lab:
     )
     if not 1 <= len(hosts) <= MAX_HOSTS:
         raise LabError(f"hosts: {len(hosts)} hosts; a lab has 1 to {MAX_HOSTS}")
+    switches = tuple(
+        parse_switch(matching(key, HOST_NAME, "switches"), value, networks, chosen[0])
+        for key, value in mapping(top.get("switches"), "switches").items()
+    )
+    hosts = (*(wired(host, switches, networks) for host in hosts), *switches)
+    duplicates("host name", [host.name for host in hosts])
+    duplicates("cable", [cable(plug) for one in switches for plug in plugs_of(one) if plug.host])
     if "fabric" in [host.name for host in hosts]:
         raise LabError("hosts.fabric: the name is taken by the lab's own network")
     duplicates("host number", [host.number for host in hosts])
@@ -194,6 +245,77 @@ def parse_host(name: str, document: Any, position: int, networks: tuple[Network,
             )
         )
     return Host(name, release, number, tuple(nics))
+
+
+def parse_switch(name: str, document: Any, networks: tuple[Network, ...], management: Network) -> Host:
+    where = f"switches.{name}"
+    body = mapping(document, where, {"number", "netconf_port", "ports"})
+    number, netconf_port = body.get("number"), body.get("netconf_port")
+    if not isinstance(number, int) or not 1 <= number <= 255:
+        raise LabError(f"{where}.number: {number!r} is not a number from 1 to 255")
+    if not isinstance(netconf_port, int) or not 1024 <= netconf_port <= 65535:
+        raise LabError(f"{where}.netconf_port: {netconf_port!r} is not a number from 1024 to 65535")
+    plugs = tuple(
+        parse_plug(matching(port, PORT_NAME, f"{where}.ports"), value, f"{where}.ports.{port}", networks)
+        for port, value in mapping(body.get("ports"), f"{where}.ports").items()
+    )
+    duplicates("port number", [port_number(plug.port) for plug in plugs])
+    whole = parse_host(name, {"number": number}, 0, (management,))
+    ports = tuple(
+        Nic(
+            name=plug.port,
+            network=plug.network,
+            mtu=next((network.mtu for network in networks if network.name == plug.network), WIRE_MTU),
+            mac=mac(0x40, port_number(plug.port), number),
+            far_end=f"{name}-p{port_number(plug.port)}",
+            far_mac=mac(0x80, port_number(plug.port), number),
+            addresses=(),
+        )
+        for plug in plugs
+    )
+    return replace(whole, nics=(*whole.nics, *ports), switch=Switch(netconf_port, plugs))
+
+
+def parse_plug(port: str, document: Any, where: str, networks: tuple[Network, ...]) -> Plug:
+    body = mapping(document, where, {"host", "nic", "network"})
+    if set(body) not in ({"host", "nic"}, {"network"}):
+        raise LabError(f"{where}: a port is wired to a host and its nic, or to a network")
+    if "network" in body:
+        if body["network"] not in [network.name for network in networks]:
+            raise LabError(f"{where}.network: there is no network {body['network']!r}")
+        return Plug(port, network=body["network"])
+    return Plug(port, host=matching(body["host"], HOST_NAME, where), nic=matching(body["nic"], NIC_NAME, where))
+
+
+def wired(host: Host, switches: tuple[Host, ...], networks: tuple[Network, ...]) -> Host:
+    """The host with the NICs that it has only because a switch is wired to them."""
+    known = {nic.name for nic in host.nics}
+    names = [plug.nic for one in switches for plug in plugs_of(one) if plug.host == host.name and plug.nic not in known]
+    more = tuple(
+        Nic(
+            name=name,
+            network="",
+            mtu=WIRE_MTU,
+            mac=mac(0x20, len(networks) + index, host.number),
+            far_end=f"{host.name}-{name}",
+            far_mac=mac(0x30, len(networks) + index, host.number),
+            addresses=(),
+        )
+        for index, name in enumerate(names)
+    )
+    return replace(host, nics=(*host.nics, *more))
+
+
+def plugs_of(host: Host) -> tuple[Plug, ...]:
+    return host.switch.plugs if host.switch else ()
+
+
+def port_number(port: str) -> int:
+    return int(port.removeprefix("Ethernet"))
+
+
+def cable(plug: Plug) -> str:
+    return f"{plug.host} {plug.nic}"
 
 
 def mac(side: int, network: int, number: int) -> str:

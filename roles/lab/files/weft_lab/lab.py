@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from weft_lab import access, cgroups, machine, network, rootfs
+from weft_lab import access, cgroups, machine, network, rootfs, switches
 from weft_lab.definition import HOST_NAME, Host, Lab, parse
 from weft_lab.system import LabError, each, process_start, progress, run, systemd_is_pid1, write_file
 
@@ -74,12 +74,14 @@ def up(lab: Lab, origin: Origin, *, check: bool = False) -> dict[str, Any]:
     ]
     bases = {host.name: machine.base_of(lab, host) for host in off}
     missing = sorted({host.release for host in off if not bases[host.name].is_dir()})
+    astray = network.misplugged(lab)
     result: dict[str, Any] = {
-        "changed": bool(off or ill or gone or missing),
+        "changed": bool(off or ill or gone or missing or astray),
         "built": missing,
         "booted": [host.name for host in off],
         "repaired": [host.name for host in ill],
         "removed": [host.name for host in gone],
+        "replugged": [nic.far_end for _host, nic in astray],
         "inventory": str(access.inventory_file(lab)),
         "controller": {"namespace": lab.fabric},
     }
@@ -93,12 +95,15 @@ def up(lab: Lab, origin: Origin, *, check: bool = False) -> dict[str, Any]:
     network.create_fabric(lab)
     public = access.ensure_key(lab)
     each(gone, lambda host: take_away(lab, host))
+    network.ensure_wires(lab)
+    network.replug(lab)
 
     def boot(host: Host) -> float:
         machine.cut_power(lab, host)
         machine.insert_disk(lab, host, bases[host.name])
         machine.furnish(lab, host, public)
         machine.start(lab, host)
+        switches.open_door(lab, host)
         return time.monotonic()
 
     begun = dict(zip([host.name for host in off], each(off, boot), strict=True))
@@ -164,6 +169,7 @@ def repair(lab: Lab, host: Host) -> None:
 
 
 def take_away(lab: Lab, host: Host) -> None:
+    switches.close_door(lab, host)
     machine.cut_power(lab, host)
     machine.remove_disk(lab, host)
     shutil.rmtree(machine.runtime(lab, host), ignore_errors=True)

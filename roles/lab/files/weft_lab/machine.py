@@ -15,7 +15,7 @@ import sys
 import uuid
 from pathlib import Path
 
-from weft_lab import cgroups, network, rootfs
+from weft_lab import cgroups, network, rootfs, switches
 from weft_lab.definition import Host, Lab
 from weft_lab.system import LabError, kill_all, process_start, run, systemd_is_pid1, wait_for, write_file
 
@@ -165,6 +165,7 @@ def furnish(lab: Lab, host: Host, public_key: str) -> None:
     key = top / "etc/ssh/ssh_host_ed25519_key"
     if not key.exists():
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"root@{host.name}", "-f", str(key)])
+    switches.furnish(host, top)
 
 
 def host_key(lab: Lab, host: Host) -> str:

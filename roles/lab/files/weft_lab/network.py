@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from weft_lab.definition import Host, Lab, Network
+from weft_lab.definition import Host, Lab, Network, Nic
 from weft_lab.system import run
 
 # No spanning tree, or a plugged cable would carry nothing for half a minute; no snooping, or multicast
 # (VRRP, neighbour discovery) would reach only who was heard to ask for it.
 BRIDGE_OPTIONS = "stp_state 0 forward_delay 0 mcast_snooping 0"
+# All group addresses that a bridge may be told to pass on; it refuses to do so for pause frames, the second.
+CABLE_PASSES = 0xFFFD
 NAMESPACES = Path("/run/netns")
 
 
@@ -76,9 +79,57 @@ def cable_lines(lab: Lab, host: Host, pulled: set[str]) -> list[str]:
         lines += [
             f"link add {nic.far_end} address {nic.far_mac} mtu {nic.mtu} type veth peer {near}",
             f"link set {nic.far_end} addrgenmode none",
-            f"link set {nic.far_end} master {nic.network} {'down' if nic.name in pulled else 'up'}",
+            f"link set {nic.far_end} master {lab.bridge_of(host, nic)} {'down' if nic.name in pulled else 'up'}",
+            *member_lines(lab, host, nic),
         ]
     return lines
+
+
+def member_lines(lab: Lab, host: Host, nic: Nic) -> list[str]:
+    """On a wire, everything passes as through a cable: what bridges keep to themselves (LACP, LLDP) too."""
+    if lab.bridge_of(host, nic) not in lab.wires:
+        return []
+    return [f"link set {nic.far_end} type bridge_slave group_fwd_mask {CABLE_PASSES}"]
+
+
+def wire_lines(name: str) -> list[str]:
+    # Two ports and no memory: what comes in at one goes out at the other.
+    return [
+        f"link add {name} type bridge {BRIDGE_OPTIONS} ageing_time 0",
+        f"link set {name} addrgenmode none",
+        f"link set {name} up",
+    ]
+
+
+def ensure_wires(lab: Lab) -> None:
+    present = links(lab)
+    lines = [line for name in lab.wires if name not in present for line in wire_lines(name)]
+    if lines:
+        batch(lab.fabric, lines)
+
+
+def misplugged(lab: Lab) -> list[tuple[Host, Nic]]:
+    """NICs of standing hosts whose far end is in another bridge than it belongs in."""
+    masters = {name: link.get("master") for name, link in link_table(lab).items()}
+    return [
+        (host, nic)
+        for host in lab.hosts
+        for nic in host.nics
+        if nic.far_end in masters and masters[nic.far_end] != lab.bridge_of(host, nic)
+    ]
+
+
+def replug(lab: Lab) -> None:
+    """Bring cables to where they belong now, and take away wires that nothing needs any more."""
+    lines = []
+    for host, nic in misplugged(lab):
+        lines += [f"link set {nic.far_end} master {lab.bridge_of(host, nic)}", *member_lines(lab, host, nic)]
+    needed = {lab.bridge_of(host, nic) for host in lab.hosts for nic in host.nics} | set(lab.wires)
+    names = {network.name for network in lab.networks}
+    bridges = [name for name, link in link_table(lab).items() if link.get("linkinfo", {}).get("info_kind") == "bridge"]
+    lines += [f"link del {name}" for name in bridges if name not in needed | names]
+    if lines:
+        batch(lab.fabric, lines)
 
 
 def boot_lines(host: Host) -> list[str]:
@@ -130,16 +181,23 @@ def remove_host(lab: Lab, host: Host) -> bool:
 
 def links(lab: Lab) -> dict[str, bool]:
     """The fabric's interfaces, and whether each is up."""
+    return {name: "UP" in link["flags"] for name, link in link_table(lab).items()}
+
+
+def link_table(lab: Lab) -> dict[str, dict[str, Any]]:
     if not exists(lab.fabric):
         return {}
-    return {
-        link["ifname"]: "UP" in link["flags"]
-        for link in json.loads(run(["ip", "-n", lab.fabric, "-j", "link", "show"]).stdout)
-    }
+    table = json.loads(run(["ip", "-n", lab.fabric, "-j", "-details", "link", "show"]).stdout)
+    return {link["ifname"]: link for link in table}
 
 
 def set_link(lab: Lab, host: Host, nic: str, up: bool) -> None:
-    run(["ip", "-n", lab.fabric, "link", "set", host.nic(nic).far_end, "up" if up else "down"])
+    """Pull or plug a cable: on a wire between two machines, both see it."""
+    wire = lab.bridge_of(host, host.nic(nic))
+    table = link_table(lab)
+    ends = {name for name, link in table.items() if wire in lab.wires and link.get("master") == wire}
+    for end in sorted(ends | {host.nic(nic).far_end}):
+        run(["ip", "-n", lab.fabric, "link", "set", end, "up" if up else "down"])
 
 
 def forget_connections(lab: Lab, host: Host) -> None:

@@ -48,6 +48,11 @@ PACKAGES = (
     "netcat-openbsd",
     "socat",
 )
+# What only one release has, and what needs it.
+RELEASE_PACKAGES = {
+    # The NETCONF server of the lab's switches, which are Debian 12 for its sake.
+    "bookworm": ("netconfd",),
+}
 # Units that make no sense, or wait in vain, in a machine without hardware, seats and a console.
 MASKED = (
     "systemd-udevd.service",
@@ -164,7 +169,11 @@ def recipe_id(release: str, packages: tuple[str, ...] = PACKAGES) -> str:
 
 
 def path_of(release: str, extra: tuple[str, ...] = (), cache: Path = CACHE) -> Path:
-    return cache / f"{release}-{recipe_id(release, PACKAGES + extra)}"
+    return cache / f"{release}-{recipe_id(release, packages_of(release, extra))}"
+
+
+def packages_of(release: str, extra: tuple[str, ...] = ()) -> tuple[str, ...]:
+    return PACKAGES + RELEASE_PACKAGES.get(release, ()) + extra
 
 
 def build_command(
@@ -215,7 +224,7 @@ def ensure(release: str, extra: tuple[str, ...] = (), *, cache: Path = CACHE, ch
     with exclusive(cache / f"{release}.lock", f"the root file system of {release}", timeout=1800):
         if final.is_dir():
             return final, False
-        build(release, PACKAGES + extra, final)
+        build(release, packages_of(release, extra), final)
     return final, True
 
 

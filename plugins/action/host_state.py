@@ -41,6 +41,8 @@ class ActionModule(ActionBase):
         """Return the state: the arguments of each concern that is asked for."""
         host = task_vars["inventory_hostname"]
         topology = topology_of(host, given.get("topology") or task_vars.get("weft_topology"), task_vars)
+        if host in topology.switches:
+            raise AnsibleActionFail(f"{host} is a switch: use the playbook weft.fabric.switches, or the role switch")
         templates = {name: read_template(path) for name, path in (given.get("templates") or {}).items() if path}
         keep = given.get("keep") or []
         state = {}

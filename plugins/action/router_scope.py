@@ -42,6 +42,7 @@ class ActionModule(ActionBase):
                 given["to"] or None,
                 needs_choice=verb == "failover",
                 needs_host=verb in ("drain", "undrain"),
+                with_parts=verb == "status",
             )
         except (ScopeError, TopologyError) as error:
             raise AnsibleActionFail(str(error)) from error

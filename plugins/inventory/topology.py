@@ -13,6 +13,9 @@ description:
   - Makes the groups C(network_node) and C(compute_node) by role, C(router_node) for the hosts on which a router
     is, C(physnet_NAME) for the hosts that reach a physical network, and C(project_NAME) for the hosts on which a
     project is present.
+  - Switches are hosts as well, in the group C(switches) and in C(switch_DRIVER). Their tasks run on the controller,
+    unless the topology gives a switch another C(ansible_connection). How to log in is handed on as it stands in the
+    file, as Jinja references and vault texts, in the variable C(weft_switch_credentials).
   - Each host gets a few small variables only. What a host must look like is compiled when its play asks for it,
     with P(weft.fabric.host_state#lookup).
   - Never writes and needs no host. Numbers that the lock file does not hold yet are computed in memory.
@@ -60,6 +63,7 @@ from ansible.template import trust_as_template
 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.build import build_all
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import HOST_ROLES, ROUTER_GROUP
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model_switches import DRIVER_GROUPS, SWITCH_GROUP
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.problems import TopologyError
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.sources import root_of
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.yamlmap import Unsafe, Vault
@@ -97,7 +101,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         self._add_hosts(built.topology, os.path.abspath(path))
 
     def _add_hosts(self, topology, path):
-        for group in (*HOST_ROLES, ROUTER_GROUP, *(f"physnet_{name}" for name in topology.physical_networks)):
+        # Without switches too: their plays are then plays without hosts, which is no warning.
+        for group in (
+            *HOST_ROLES,
+            ROUTER_GROUP,
+            SWITCH_GROUP,
+            *(f"physnet_{name}" for name in topology.physical_networks),
+        ):
             self.inventory.add_group(group_name(group))
         for project in topology.projects:
             self.inventory.add_group(group_name(f"project_{project}"))
@@ -108,6 +118,17 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             for group in host_groups(topology, host):
                 self.inventory.add_child(group_name(group), host.name)
             self._construct(host.name)
+        for switch in topology.switches.values():
+            self._add_switch(switch, path)
+
+    def _add_switch(self, switch, path):
+        self.inventory.add_host(switch.name)
+        for name, value in switch_variables(switch, path).items():
+            self.inventory.set_variable(switch.name, name, value)
+        for group in (SWITCH_GROUP, DRIVER_GROUPS[switch.driver]):
+            self.inventory.add_group(group)
+            self.inventory.add_child(group, switch.name)
+        self._construct(switch.name)
 
     def _construct(self, host):
         strict = self.get_option("strict")
@@ -166,3 +187,25 @@ def host_variables(topology, host, path):
         found["weft_underlay_address"] = str(host.underlay.address)
     # Text that isn't marked as trusted leaves ansible-inventory as {"__ansible_unsafe": text}, and so enters AWX.
     return for_ansible(found)
+
+
+def switch_variables(switch, path):
+    """Return a switch's variables. Its modules run on the controller, where NETCONF and its libraries are."""
+    credentials = switch.credentials
+    login = {
+        "username": credentials.username,
+        "password": credentials.password,
+        "ssh_key_file": credentials.ssh_key_file,
+    }
+    return for_ansible(
+        {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            "ansible_become": False,
+            **switch.vars,
+            "weft_topology": path,
+            "weft_switch_driver": switch.driver,
+            "weft_switch_address": switch.address,
+            "weft_switch_credentials": {name: value for name, value in login.items() if value is not None},
+        }
+    )

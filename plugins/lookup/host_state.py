@@ -20,6 +20,8 @@ options:
   _terms:
     description:
       - Names of concerns, which are names of modules, or V(requirements) and V(underlay).
+      - For a switch, V(switch_ports), or V(switch_release) for the arguments of the same module that take everything
+        off the switch again. How to log in is not among them, see P(weft.fabric.topology#inventory).
     type: list
     elements: str
     required: true
@@ -64,6 +66,10 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.host 
     PREPARATIONS,
     compile_host,
 )
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.switch import (
+    CONCERNS as SWITCH_CONCERNS,
+)
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.switch import compile_switch
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.problems import TopologyError
 
 
@@ -78,9 +84,11 @@ class LookupModule(LookupBase):
             raise AnsibleLookupError(str(error)) from error
 
     def _compile(self, topology, host, concern):
-        templates = {name: read_template(path) for name, path in self.get_option("templates").items() if path}
         # Asked beforehand: a KeyError from inside the compiler must not look like a misspelt name.
-        known = {**CONCERNS, **PREPARATIONS}
+        known = SWITCH_CONCERNS if host in topology.switches else {**CONCERNS, **PREPARATIONS}
         if concern not in known:
             raise AnsibleLookupError(f"there is no concern {concern}: use one of {', '.join(known)}")
+        if host in topology.switches:
+            return compile_switch(topology, host, concern)
+        templates = {name: read_template(path) for name, path in self.get_option("templates").items() if path}
         return compile_host(topology, host, concern, templates)[concern]

@@ -25,6 +25,7 @@ from ansible_collections.weft.fabric.plugins.module_utils.namespaces_step import
     CREATE,
     FINISH,
     KERNEL,
+    MOVE,
     REMOVE,
     REPLACE,
     SETTINGS,
@@ -37,7 +38,7 @@ from ansible_collections.weft.fabric.plugins.module_utils.reconcile import Engin
 # How long a device that Open vSwitch is about to make may take to appear, in seconds.
 WAIT_LIMIT = 10.0
 
-_DELETION = "netns del "
+_CREATION, _DELETION = "netns add ", "netns del "
 
 # From this many links on, putting them into a group and removing the group is quicker: the kernel then waits
 # once for its readers, not once for each link (18 ms each).
@@ -74,7 +75,7 @@ class NamespacesEngine(Engine):
         return {step.text[len(_DELETION) :] for step in steps if step.text.startswith(_DELETION)}
 
     def apply(self, operations: t.List[Operation]) -> None:
-        self.announcements = list(self._new_addresses())
+        self.announcements = [*self._new_addresses(), *self._new_routes()]
         steps = [step for operation in operations for step in operation.payload]
         self._wait([step for step in steps if step.phase == WAIT])
         namespaces, links = _made(steps)
@@ -95,14 +96,23 @@ class NamespacesEngine(Engine):
                     if address not in known:
                         yield announce.Announcement(name, link.name, address.partition("/")[0])
 
+    def _new_routes(self) -> t.Iterator[announce.Announcement]:
+        """Yield what routes lead to that are told to neighbours and were not there before."""
+        for name, namespace in self.desired.items():
+            known = {(route.family, route.table, route.to, route.metric) for route in self._before.state(name).routes}
+            for route in (namespace.routes or {}).values() if namespace.present else ():
+                if route.announce_on is not None and route.key not in known:
+                    yield announce.Announcement(name, route.announce_on, route.to.partition("/")[0])
+
     def _make(self, steps: t.List[Step]) -> None:
         """Create and set up: the host first, since creating namespaces and pairs is its part."""
         by_namespace: t.Dict[t.Optional[str], t.List[Step]] = {None: []}
         for step in steps:
-            if step.phase in (CREATE, KERNEL, SETTINGS, FINISH):
+            if step.phase in (CREATE, MOVE, KERNEL, SETTINGS, FINISH):
                 by_namespace.setdefault(step.namespace, []).append(step)
         own = by_namespace.pop(None)
-        first = _lines(own, CREATE)
+        # A pair may have its ends in two namespaces that are both to be made.
+        first = sorted(_lines(own, CREATE), key=lambda line: not line.startswith(_CREATION))
         if first and any(step.phase == KERNEL for step in own):
             # As inside: no frame is to come in before the host's stack is kept off a device.
             iproute.change(first)
@@ -111,6 +121,8 @@ class NamespacesEngine(Engine):
         iproute.change(first + _lines(own, SETTINGS))
         iproute.change(_lines(own, SETTINGS, "ip6"), family=6)
         _set_in_kernel(None, own, FINISH)
+        for name, part in by_namespace.items():
+            iproute.change(_lines(part, MOVE), name)
         for name, part in by_namespace.items():
             # Inside, sysctls and offloads come before the links are up: no frame is to be sent without them.
             kernel = [step for step in part if step.phase == KERNEL]
@@ -171,7 +183,7 @@ class NamespacesEngine(Engine):
             for link in namespace.links.values():
                 links.setdefault(name, set()).add(link.name)
                 if link.peer is not None:
-                    links.setdefault(None, set()).add(link.peer)
+                    links.setdefault(link.peer_namespace, set()).add(link.peer)
         namespaces_current.forget_intent([name for name in self.desired if name is not None], links)
 
 
@@ -214,7 +226,7 @@ def _made(steps: t.List[Step]) -> t.Tuple[t.List[str], t.Dict[t.Optional[str], t
         elif words[:2] == ["tuntap", "add"]:
             links.setdefault(step.namespace, set()).add(words[3])
         elif words[:2] == ["link", "add"]:
-            inside = words[words.index("netns") + 1] if "netns" in words else None
-            links.setdefault(inside, set()).add(words[3])
-            links.setdefault(None, set()).add(words[words.index("name") + 1])
+            peer = words.index("peer")
+            for end in (words[3:peer], words[peer + 2 :]):
+                links.setdefault(end[end.index("netns") + 1] if "netns" in end else None, set()).add(end[0])
     return namespaces, links

@@ -60,12 +60,20 @@ class Current(object):
         return self.states[name]
 
     def host_peer(self, state: State, link: rtnetlink.Link) -> t.Optional[rtnetlink.Link]:
-        """Return the host's end of a veth pair, or None. Both ends must agree: indexes repeat between namespaces."""
-        host = self.states[None]
-        found = host.by_index.get(link.link) if link.kind == "veth" else None
+        """Return the host's end of a veth pair, or None."""
+        return self.other_end(state, link, None)
+
+    def other_end(self, state: State, link: rtnetlink.Link, namespace: t.Optional[str]) -> t.Optional[rtnetlink.Link]:
+        """Return what may be the other end of a veth pair in a namespace, or None.
+
+        Both ends must agree. That is proof where one of them is in the host; between two other namespaces indexes
+        repeat, and what else is known of the two must agree as well.
+        """
+        there = self.states.get(namespace)
+        found = there.by_index.get(link.link) if there is not None and link.kind == "veth" else None
         if found is None or found.kind != "veth" or found.link != link.ifindex:
             return None
-        same = state.name is None
+        same = state.name == namespace
         return found if link.foreign_peer == found.foreign_peer == (not same) else None
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import pwd
 import typing as t
 
-from ansible_collections.weft.fabric.plugins.module_utils import iproute, netns
+from ansible_collections.weft.fabric.plugins.module_utils import iproute, namespaces_peers, netns
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
 from ansible_collections.weft.fabric.plugins.module_utils.rtnetlink import MAIN_TABLE
 
@@ -22,6 +22,8 @@ ROUTE_KINDS = ("unicast", "blackhole", "unreachable", "prohibit", "throw")
 _IPV6_METRIC = 1024
 _TABLES = {"main": MAIN_TABLE, "default": 253, "local": 255}
 _MAX = (1 << 32) - 1
+# Where the kernel looks up the tables main and default.
+_KERNEL_PRIORITIES = (32766, 32767)
 
 
 class Link(t.NamedTuple):
@@ -32,6 +34,7 @@ class Link(t.NamedTuple):
     kind: str
     present: bool
     peer: t.Optional[str]
+    peer_namespace: t.Optional[str]  # None: the host's own
     mac: t.Optional[str]
     mtu: t.Optional[int]
     addresses: t.Optional[t.Tuple[str, ...]]
@@ -45,7 +48,7 @@ class Link(t.NamedTuple):
 
     @property
     def host_end(self) -> str:
-        """The device of the link that is in the host's own namespace."""
+        """The device of the link that is in the host's own namespace, unless both are elsewhere."""
         return self.peer or self.name
 
     def stack_sysctls(self) -> t.Dict[str, str]:
@@ -54,7 +57,7 @@ class Link(t.NamedTuple):
         disable_ipv6 keeps it from taking router advertisements, arp_ignore 8 from answering for any address of the
         host, a strict rp_filter drops whatever comes in all the same, as no route leads back there.
         """
-        if self.host_stack is None:
+        if self.host_stack is None or self.peer_namespace is not None:
             return {}
         values = {"ipv6/conf/%s/disable_ipv6": "1", "ipv4/conf/%s/arp_ignore": "8", "ipv4/conf/%s/rp_filter": "1"}
         return {
@@ -87,6 +90,7 @@ class Route(t.NamedTuple):
     device: t.Optional[str]
     onlink: bool
     nexthops: t.Tuple[Hop, ...] = ()  # several gateways, in place of via and device
+    announce_on: t.Optional[str] = None  # the device whose neighbours are told when the route comes
 
     @property
     def key(self) -> t.Tuple[int, int, str, int]:
@@ -143,7 +147,7 @@ def parse(params: t.Mapping[str, t.Any]) -> t.Dict[t.Optional[str], Namespace]:
         if name in found:
             raise FabricError("%s is listed twice: put all of it into one item" % where)
         found[name] = _namespace(name, item, where)
-    _check_peers(found)
+    namespaces_peers.check(found)
     _note_stack(found)
     return found
 
@@ -153,7 +157,7 @@ def _note_stack(found: t.Dict[t.Optional[str], Namespace]) -> None:
     stack = {}
     for namespace in found.values():
         for link in namespace.links.values():
-            if link.present and link.host_stack is not None and (link.peer or namespace.name is None):
+            if link.present and link.stack_sysctls() and (link.peer or namespace.name is None):
                 stack[link.host_end] = link.stack_sysctls()
     if stack:
         found[None] = found.get(None, NOTHING)._replace(stack=stack)
@@ -228,6 +232,7 @@ def _link(namespace: t.Optional[str], item: t.Mapping[str, t.Any], where: str) -
         kind=kind,
         present=item.get("state") != "absent",
         peer=iproute.interface(item.get("peer"), where + ", peer") if kind == "veth" else None,
+        peer_namespace=_peer_namespace(namespace, item, where),
         mac=None if item.get("mac") is None else iproute.mac(item["mac"], where),
         mtu=None if item.get("mtu") is None else iproute.number(item["mtu"], where + ", mtu", 68, 65535),
         addresses=None if addresses is None else tuple(iproute.interface_address(text, where) for text in addresses),
@@ -243,13 +248,25 @@ def _link(namespace: t.Optional[str], item: t.Mapping[str, t.Any], where: str) -
 
 def _check_options(item: t.Mapping[str, t.Any], kind: str, where: str) -> None:
     """Refuse options that mean nothing for this kind of link."""
-    for option, kinds in (("peer", ("veth",)), ("owner", ("tap",)), ("takes_addresses_from", ("existing",))):
+    pair = (("peer", ("veth",)), ("peer_namespace", ("veth",)))
+    for option, kinds in pair + (("owner", ("tap",)), ("takes_addresses_from", ("existing",))):
         if item.get(option) is not None and kind not in kinds:
             raise FabricError("%s: %s is for links of kind %s only" % (where, option, ", ".join(kinds)))
     if item.get("state") == "absent" and kind == "existing":
         raise FabricError("%s: a link of kind existing belongs to somebody else and is never removed" % where)
     if item.get("takes_addresses_from") is not None and not item.get("addresses"):
         raise FabricError("%s: takes_addresses_from needs addresses: which ones are to move?" % where)
+
+
+def _peer_namespace(namespace: t.Optional[str], item: t.Mapping[str, t.Any], where: str) -> t.Optional[str]:
+    name = item.get("peer_namespace")
+    if name is None:
+        return None
+    if namespace is None:
+        raise FabricError("%s: list the link in namespace %s, with %s as its peer" % (where, name, item.get("name")))
+    if name == namespace:
+        raise FabricError("%s: both ends would be in %s" % (where, name))
+    return str(iproute.namespace(name, where + ", peer_namespace"))
 
 
 def _owner(name: t.Any, where: str) -> int:
@@ -299,7 +316,16 @@ def _route(item: t.Mapping[str, t.Any], where: str) -> Route:
         device=device,
         onlink=bool(item.get("onlink")),
         nexthops=hops,
+        announce_on=_announce_on(item, to, where),
     )
+
+
+def _announce_on(item: t.Mapping[str, t.Any], to: str, where: str) -> t.Optional[str]:
+    if item.get("announce_on") is None:
+        return None
+    if not to.endswith(("/32", "/128")):
+        raise FabricError("%s: %s is no single address that could be announced" % (where, to))
+    return str(iproute.interface(item["announce_on"], where + ", announce_on"))
 
 
 def _nexthops(item: t.Mapping[str, t.Any], where: str) -> t.Tuple[Hop, ...]:
@@ -349,12 +375,19 @@ def _rule(item: t.Mapping[str, t.Any], where: str) -> Rule:
     text = {side: "default" if not network.prefixlen else str(network) for side, network in ends.items()}
     return Rule(
         family=versions.pop() if versions else 4,
-        priority=iproute.number(item.get("priority"), where + ", priority", 1, 32765),
+        priority=_priority(item.get("priority"), where + ", priority"),
         source=text.get("from", "default"),
         to=text.get("to", "default"),
         iif="" if item.get("iif") is None else iproute.interface(item["iif"], where),
         table=_table(item.get("table"), where),
     )
+
+
+def _priority(value: t.Any, where: str) -> int:
+    number = iproute.number(value, where, 1, _MAX)
+    if number in _KERNEL_PRIORITIES:
+        raise FabricError("%s: at %d is a rule of the kernel's own" % (where, number))
+    return number
 
 
 def _sysctl(name: t.Any, value: t.Any, where: str) -> t.Tuple[str, str]:
@@ -363,19 +396,3 @@ def _sysctl(name: t.Any, value: t.Any, where: str) -> t.Tuple[str, str]:
     if not text.isprintable():
         raise FabricError("%s: the value of sysctl %s must be one line" % (where, name))
     return path, " ".join(text.split())
-
-
-def _check_peers(namespaces: t.Dict[t.Optional[str], Namespace]) -> None:
-    """The host's ends of all veth pairs share one name space with the host's own links."""
-    own = namespaces.get(None)
-    taken = {name: "the host's own links" for name, link in (own.links if own else {}).items() if link.present}
-    for namespace in namespaces.values():
-        for link in namespace.links.values():
-            if link.peer is None or not link.present or not namespace.present:
-                continue
-            if link.peer in taken:
-                raise FabricError(
-                    "link %s of %s: its peer %s is already named by %s"
-                    % (link.name, namespace.name or "the host's own namespace", link.peer, taken[link.peer])
-                )
-            taken[link.peer] = "link %s of %s" % (link.name, namespace.name or "the host's own namespace")

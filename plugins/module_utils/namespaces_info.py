@@ -65,12 +65,15 @@ def _marked_link(current: Current, state: State, link: rtnetlink.Link) -> t.Opti
     if state.name is not None and not state.ours and link.kind != "veth":
         return None
     if link.kind == "veth":
-        peer = current.host_peer(state, link)
+        peer, where = current.host_peer(state, link), None
+        if peer is None and state.name is not None:
+            peer, where = _paired(current, state, link)
         # Of a pair with both ends in the host the first is the inner one.
         if peer is None or (state.name is None and peer.ifindex > link.ifindex):
             return None
         item = _common(state, link, "veth")
         item["peer"] = peer.name
+        item.update({"peer_namespace": where} if where is not None else {})
     else:
         item = _common(state, link, "tap")
         if link.owner is not None:
@@ -81,6 +84,17 @@ def _marked_link(current: Current, state: State, link: rtnetlink.Link) -> t.Opti
     if link.alias != MARK:
         item["resource"] = link.alias[len(MARK) + 1 :]
     return item
+
+
+def _paired(
+    current: Current, state: State, link: rtnetlink.Link
+) -> t.Tuple[t.Optional[rtnetlink.Link], t.Optional[str]]:
+    """Return the other end of a pair between two namespaces, and where it is. Both ends bear one mark."""
+    for name in current.states:
+        found = current.other_end(state, link, name) if name not in (None, state.name) else None
+        if found is not None and found.alias == link.alias:
+            return found, name
+    return None, None
 
 
 def _common(state: State, link: rtnetlink.Link, kind: str) -> Item:

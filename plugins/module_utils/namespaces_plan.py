@@ -14,6 +14,7 @@ from ansible_collections.weft.fabric.plugins.module_utils.namespaces_step import
     CREATE,
     FINISH,
     KERNEL,
+    MOVE,
     REMOVE,
     REPLACE,
     SETTINGS,
@@ -39,6 +40,7 @@ class Plan(object):
         self.clashes: t.List[str] = []
         self.disturbed: t.Set[t.Optional[str]] = set()  # namespaces whose routes the kernel may drop on the way
         self._removed: t.Set[t.Tuple[t.Optional[str], str]] = set()
+        self._paired: t.Set[t.Tuple[t.Optional[str], str]] = set()  # made together with their other ends
 
     def make(self) -> t.List[Operation]:
         """Return the operations, new before old."""
@@ -73,10 +75,13 @@ class Plan(object):
             if link.present:
                 self._link(link, state)
         for path, value in namespace.sysctls.items():
-            if state.sysctls.get(path) != value:
+            # A device that is made anew has none of what its predecessor was told.
+            anew = any((namespace.name, word) in self._removed for word in path.split("/"))
+            old = None if anew else state.sysctls.get(path)
+            if old != value:
                 name = path[len("/proc/sys/") :].replace("/", ".")
                 step = Step(KERNEL, namespace.name, "sysctl", path, value)
-                self.change("sysctl " + name, namespace.name, state.sysctls.get(path), value, [step])
+                self.change("sysctl " + name, namespace.name, old, value, [step])
         for device, sysctls in namespace.stack.items():
             # What is still to be made is made this way.
             if device in state.links and not state.stack[device]:
@@ -104,13 +109,16 @@ class Plan(object):
 
     def _link(self, link: Link, state: State) -> None:
         device = state.links.get(link.name)
+        if (link.namespace, link.name) in self._paired:
+            return
         if not link.ours:
             self._settings(link, state, device, [] if device else [Step(WAIT, link.namespace, "wait", link.name)])
             return
-        peer = self.current.state(None).links.get(link.peer) if link.peer else None
+        there = self.current.state(link.peer_namespace)
+        peer = there.links.get(link.peer) if link.peer else None
         foreign = [
             "%s in %s" % (end.name, place(where.name))
-            for end, where in ((device, state), (peer, self.current.state(None)))
+            for end, where in ((device, state), (peer, there))
             if end is not None and not where.marked(end)
         ]
         if foreign:
@@ -121,11 +129,18 @@ class Plan(object):
             return
         if device is not None and self._is_right(link, state, device, peer):
             self._settings(link, state, device, [])
-            if peer is not None:
+            if peer is not None and link.peer_namespace is None:
                 self._peer_settings(link, peer)
             return
+        origin = self._elsewhere(link, device, peer)
+        if origin is not None and peer is not None:
+            self._move(link, origin, peer)
+            return
         steps = self._displace(link, state, device, peer)
-        self.add(_creation_text(link), steps + _creation(link), after=_describe(link))
+        other = self.desired[link.peer_namespace].links[str(link.peer)] if link.peer_namespace is not None else None
+        self.add(_creation_text(link), steps + _creation(link, other), after=_describe(link))
+        if other is not None:
+            self._paired.add((other.namespace, other.name))
 
     def _is_right(self, link: Link, state: State, device: Device, peer: t.Optional[Device]) -> bool:
         """Whether the device is of the right kind, with the right other end."""
@@ -133,20 +148,48 @@ class Plan(object):
             return False
         if link.kind != "veth":
             return True
-        found = self.current.host_peer(state, device)
+        found = self.current.other_end(state, device, link.peer_namespace)
         return found is not None and found == peer
+
+    def _elsewhere(self, link: Link, device: t.Optional[Device], peer: t.Optional[Device]) -> t.Optional[State]:
+        """Return where the inner end of a pair is, if nothing but its namespace is wrong."""
+        if device is not None or peer is None or link.peer_namespace is not None:
+            return None
+        for name, state in self.current.states.items():
+            found = state.links.get(link.name)
+            if name in (None, link.namespace) or found is None or not state.marked(found):
+                continue
+            wanted = self.desired.get(name)
+            stays = wanted is not None and wanted.present and link.name in wanted.links
+            if not stays and self.current.host_peer(state, found) == peer:
+                return state
+        return None
+
+    def _move(self, link: Link, origin: State, peer: Device) -> None:
+        """Take the inner end along: a switch that has the other end open would not see one that is made anew."""
+        line = "link set dev %s netns %s" % (link.name, link.namespace)
+        alias = "link set dev %s alias %s" % (link.name, _alias(link.mark))
+        settings = " address %s" % link.mac if link.mac is not None else ""
+        settings += " mtu %d" % link.mtu if link.mtu is not None else ""
+        steps = [Step(MOVE, origin.name, "ip", line), Step(SETTINGS, link.namespace, "ip", alias + settings)]
+        text = "move veth %s from %s to %s" % (link.name, place(origin.name), place(link.namespace))
+        before = "%s veth %s" % (place(origin.name), link.name)
+        self.add(text, steps + _inner_settings(link), before=before, after=_describe(link))
+        self._peer_settings(link, peer)
+        self._removed.update(((origin.name, link.name), (None, peer.name)))
+        self.disturbed.update((origin.name, link.namespace))
 
     def _displace(self, link: Link, state: State, device: t.Optional[Device], peer: t.Optional[Device]) -> t.List[Step]:
         """Return the steps that remove what stands in the way and is ours: a pair torn in half, another kind."""
         steps = []
         if peer is not None:
-            steps.append(Step(REPLACE, None, "del_link", peer.name))
-            self._removed.add((None, peer.name))
+            steps.append(Step(REPLACE, link.peer_namespace, "del_link", peer.name))
+            self._removed.add((link.peer_namespace, peer.name))
         if device is not None:
             steps.append(Step(REPLACE, state.name, "del_link", device.name))
             self._removed.add((state.name, device.name))
         # Routes may have gone through what is removed, or through its other end under another name.
-        self.disturbed.add(state.name)
+        self.disturbed.update((state.name, link.peer_namespace) if link.peer_namespace else (state.name,))
         return steps
 
     def _settings(self, link: Link, state: State, device: t.Optional[Device], steps: t.List[Step]) -> None:
@@ -197,7 +240,7 @@ class Plan(object):
             for namespace in self.desired.values()
             if namespace.present
             for link in namespace.links.values()
-            if link.peer is not None and link.present
+            if link.peer is not None and link.peer_namespace is None and link.present
         }
         own = self.desired.get(None)
         listed: t.Dict[t.Optional[str], t.Set[str]] = {
@@ -274,8 +317,15 @@ class Plan(object):
         return [Step(REMOVE, None, "del_link", peer.name)]
 
 
-def _creation(link: Link) -> t.List[Step]:
-    """Return the steps that make a link with all its settings."""
+def _creation(link: Link, other: t.Optional[Link]) -> t.List[Step]:
+    """Return the steps that make a link with all its settings. other is its other end, if it has settings too."""
+    if other is not None:
+        ends = " type veth peer name ".join(_end(end) for end in (link, other))
+        steps = [Step(CREATE, None, "ip", "link add dev " + ends)]
+        for end in (link, other):
+            alias = "link set dev %s alias %s" % (end.name, _alias(end.mark))
+            steps += [Step(SETTINGS, end.namespace, "ip", alias), *_inner_settings(end)]
+        return steps
     name, where = link.name, link.namespace
     mtu = " mtu %d" % link.mtu if link.mtu is not None else ""
     mac = " address %s" % link.mac if link.mac is not None else ""
@@ -297,6 +347,21 @@ def _creation(link: Link) -> t.List[Step]:
             Step(CREATE, where, "ip", "link set dev %s addrgenmode none alias %s%s%s" % (name, alias, mac, mtu)),
         ]
     steps += [Step(KERNEL, None, "sysctl", path, value) for path, value in link.stack_sysctls().items()]
+    return steps + _inner_settings(link)
+
+
+def _end(link: Link) -> str:
+    """Return one end of a pair between two namespaces, as ip is told of it."""
+    words = [link.name, "netns %s" % link.namespace]
+    words += ["address %s" % link.mac] if link.mac is not None else []
+    words += ["mtu %d" % link.mtu] if link.mtu is not None else []
+    return " ".join(words)
+
+
+def _inner_settings(link: Link) -> t.List[Step]:
+    """Return the steps that set what only the end in its namespace has."""
+    name, where = link.name, link.namespace
+    steps = []
     if link.tx_checksum is not None:
         steps.append(Step(KERNEL, where, "tx_checksum", name, "1" if link.tx_checksum else ""))
     steps += [namespaces_routing.address_step("add", link, text) for text in link.addresses or ()]
@@ -312,13 +377,15 @@ def _alias(mark: str) -> str:
 
 def _creation_text(link: Link) -> str:
     text = "create %s %s in %s" % (link.kind, link.name, place(link.namespace))
-    return text + " with peer %s" % link.peer if link.peer else text
+    text += " with peer %s" % link.peer if link.peer else ""
+    return text + " in %s" % link.peer_namespace if link.peer_namespace else text
 
 
 def _describe(link: Link) -> str:
     """Return a link as a line of a diff."""
     words = ["%s %s %s" % (place(link.namespace), link.kind, link.name)]
-    for word, value in (("peer", link.peer), ("mac", link.mac), ("mtu", link.mtu), ("owner", link.owner)):
+    peer = "%s in %s" % (link.peer, link.peer_namespace) if link.peer_namespace else link.peer
+    for word, value in (("peer", peer), ("mac", link.mac), ("mtu", link.mtu), ("owner", link.owner)):
         if value is not None:
             words.append("%s %s" % (word, value))
     words.extend(link.addresses or ())

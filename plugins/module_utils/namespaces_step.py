@@ -10,10 +10,11 @@ import typing as t
 WAIT = 0  # for devices that somebody else is about to make
 REPLACE = 1  # removes what stands in the way
 CREATE = 2
-KERNEL = 3  # what ip cannot do: sysctls, offloads, owners
-SETTINGS = 4
-FINISH = 5  # what the kernel is told when addresses are where they belong
-REMOVE = 6  # the old goes last
+MOVE = 3  # takes a link from one namespace to another
+KERNEL = 4  # what ip cannot do: sysctls, offloads, owners
+SETTINGS = 5
+FINISH = 6  # what the kernel is told when addresses are where they belong
+REMOVE = 7  # the old goes last
 
 
 class Step(t.NamedTuple):

@@ -30,6 +30,8 @@ Matches = t.Dict[t.Optional[str], t.List[Match]]
 def ended(current: t.Optional[Table], desired: Desired) -> t.List[Match]:
     """Return the connections that end with the elements that go, change or come."""
     found: t.List[Match] = []
+    if current is not None and not desired.hooks:
+        found += _translated(current, desired.table.sets if desired.present else ())
     for hook in desired.hooks:
         old = current.sets.get(hook.set) if current is not None else None
         new = desired.table.sets.get(hook.set) if desired.present else None
@@ -42,6 +44,58 @@ def ended(current: t.Optional[Table], desired: Desired) -> t.List[Match]:
             come = [_match(hook, new, after[key]) for key in after if key not in before]
             found += [match._replace(untranslated=True) for match in come]
     return found
+
+
+def _translated(current: Table, staying: t.Container[str]) -> t.Iterator[Match]:
+    """Yield the connections that the maps of a table have translated which nobody speaks of any more.
+
+    They would go on to whom they were translated, even when the address belongs to somebody else by then. What they
+    are is read from the rules that use a map.
+    """
+    for chain in current.chains.values():
+        for rule in chain.rules:
+            for kind, name, key in _translations(rule.expr):
+                used = current.sets.get(name)
+                if used is None or name in staying:
+                    continue
+                if kind == "snat":
+                    yield from _left_with(used)
+                elif is_tracked(used) and _asks_for(key, "daddr"):
+                    hook = Hook(name, "orig-dst")
+                    yield from (_match(hook, used, element) for element in used.elements.values() if _is_told(element))
+
+
+def _translations(expr: t.Iterable[t.Any]) -> t.Iterator[t.Tuple[str, str, t.Any]]:
+    """Yield what a rule translates by maps: destinations or sources, the map, and what is looked up in it."""
+    for statement in expr:
+        for kind in ("dnat", "snat"):
+            told = statement.get(kind) if isinstance(statement, dict) else None
+            looked_up = told.get("addr") if isinstance(told, dict) else None
+            asked = looked_up.get("map") if isinstance(looked_up, dict) else None
+            if asked is not None and isinstance(asked["data"], str):
+                yield kind, asked["data"].lstrip("@"), asked["key"]
+
+
+def _left_with(used: Set) -> t.Iterator[Match]:
+    """Yield the connections whose source became an address that a map holds."""
+    if used.kind == "map" and used.spec["map"][0] in ("ipv4_addr", "ipv6_addr"):
+        for element in used.elements.values():
+            address = element.raw[1]
+            if isinstance(address, str):
+                yield Match("reply-dst", _network(address))
+
+
+def _asks_for(key: t.Any, field: str) -> bool:
+    """Tell whether what is looked up has a field of a packet in it."""
+    parts = key["concat"] if isinstance(key, dict) and "concat" in key else [key]
+    return any(isinstance(part, dict) and part.get("payload", {}).get("field") == field for part in parts)
+
+
+def _is_told(element: Element) -> bool:
+    """Tell whether the address of an element is one, or a prefix: a range of them is not looked for."""
+    parts = element.key["concat"] if isinstance(element.key, dict) and "concat" in element.key else [element.key]
+    ranges = [part["range"][0] for part in parts if isinstance(part, dict) and "range" in part]
+    return all(isinstance(first, int) for first in ranges)
 
 
 def _same(element: Element, other: t.Optional[Element]) -> bool:

@@ -279,7 +279,7 @@ def _measure(lines: t.List[Line], seconds: int, directory: str, begun: int) -> i
     """Send and receive until SIGTERM or the end of the time, then write down what was lost."""
     stopped: t.List[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
-    write_file(os.path.join(directory, "pid"), "%d\n" % os.getpid())
+    write_file(os.path.join(directory, "pid"), "%d %s\n" % (os.getpid(), _started(os.getpid())))
     beginning = moment = time.monotonic()
     while not stopped and moment - beginning < seconds:
         for line in lines:
@@ -317,14 +317,15 @@ def _listen(lines: t.List[Line], until: float) -> None:
 def stop(directory: str = DIRECTORY) -> t.List[t.Dict[str, t.Any]]:
     """End the measurement and return what was lost. Nothing when there is none."""
     result = os.path.join(directory, "result")
-    pid = int(read_file(os.path.join(directory, "pid")) or 0)
-    if pid and not os.path.exists(result) and _is_probe(pid, directory):
+    pid, _blank, started = (read_file(os.path.join(directory, "pid")) or "0").strip().partition(" ")
+    # Numbers are used again: it must be the process that wrote its own.
+    if int(pid) and not os.path.exists(result) and _started(int(pid)) == started:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
+            os.kill(int(pid), signal.SIGTERM)
         end = time.monotonic() + 10
         while not os.path.exists(result):
             if time.monotonic() > end:
-                raise FabricError("the measurement (process %d) does not end on this host" % pid)
+                raise FabricError("the measurement (process %s) does not end on this host" % pid)
             time.sleep(INTERVAL)
     found = json.loads(read_file(result) or "[]")
     for name in ("pid", "result"):
@@ -335,10 +336,8 @@ def stop(directory: str = DIRECTORY) -> t.List[t.Dict[str, t.Any]]:
     return found
 
 
-def _is_probe(pid: int, directory: str) -> bool:
-    """Tell whether a process is the one that wrote its number: numbers are used again."""
-    try:
-        started = os.stat("/proc/%d" % pid).st_mtime
-    except FileNotFoundError:
-        return False
-    return started <= os.stat(os.path.join(directory, "pid")).st_mtime + 1
+def _started(pid: int) -> t.Optional[str]:
+    """Return when a process was started, in the kernel's ticks. The time of its directory is that of the first look."""
+    text = read_file("/proc/%d/stat" % pid)
+    # The name of the program comes before, in brackets, and may hold anything.
+    return None if text is None else text.rpartition(")")[2].split()[19]

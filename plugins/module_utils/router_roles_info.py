@@ -36,15 +36,19 @@ def describe(
     names: t.Optional[t.List[str]],
     paths: t.Optional[router_roles.Paths] = None,
     systemd: t.Optional[Systemd] = None,
+    parts: t.Sequence[str] = (),
 ) -> t.Dict[str, t.Any]:
-    """Return the routers of these names, or all HA routers: their handicaps, and what each does."""
+    """Return the routers of these names, or all HA routers: their handicaps, and what each does.
+
+    parts: distributed routers of which this host has its own part.
+    """
     paths, systemd = paths or router_roles.Paths(), systemd or Systemd()
     found = _look(names, paths, systemd)
     end = time.monotonic() + _SETTLES
     while _contradicts(found["status"]) and time.monotonic() < end:
         time.sleep(_POLL)
         found = _look(names, paths, systemd)
-    return found
+    return dict(found, parts={name: _part(vrrp_files.namespace_of(name)) for name in parts})
 
 
 def _look(names: t.Optional[t.List[str]], paths: router_roles.Paths, systemd: Systemd) -> t.Dict[str, t.Any]:
@@ -54,7 +58,7 @@ def _look(names: t.Optional[t.List[str]], paths: router_roles.Paths, systemd: Sy
     status = {}
     for item in seen["routers"]:
         name = item["name"]
-        found = _ha(item["config"] or "", seen["status"][name], held_addresses(name))
+        found = _ha(item["config"] or "", seen["status"][name], held_addresses(item["namespace"]))
         status[name] = dict(found, interface=item["interface"])
     routers = [{"name": name, "handicap": min(item["handicap"] - own, 0)} for name, item in status.items()]
     for name in names or ():
@@ -86,9 +90,8 @@ def expected(config: str) -> t.Set[t.Any]:
     return {ipaddress.ip_interface(text) for block in _BLOCK.findall(config) for text in _ADDRESS.findall(block)}
 
 
-def held_addresses(name: str) -> t.List[str]:
+def held_addresses(namespace: str) -> t.List[str]:
     """Return all addresses in a router's namespace, those of link scope too: the one that tells the primary is."""
-    namespace = vrrp_files.namespace_of(name)
     if namespace not in netns.names()[0]:
         return []
     done = command.run(["ip", "-n", namespace, "-j", "address", "show"])
@@ -104,8 +107,16 @@ def held_addresses(name: str) -> t.List[str]:
 
 def _alone(name: str) -> Item:
     """Return what a router without a standby has: its namespace and addresses, or nothing."""
-    exists = vrrp_files.namespace_of(name) in netns.names()[0]
-    return {"ha": False, "active": exists, "addresses": held_addresses(name)}
+    # A distributed one may have its part of this host in the other namespace.
+    centralised = vrrp_files.centralised_namespace_of(name)
+    namespace = centralised if centralised in netns.names()[0] else vrrp_files.namespace_of(name)
+    return dict(_part(namespace), ha=False)
+
+
+def _part(namespace: str) -> Item:
+    """Return whether a namespace is there, and the addresses by which machines know the router."""
+    known = [address for address in held_addresses(namespace) if not ipaddress.ip_interface(address).is_link_local]
+    return {"active": namespace in netns.names()[0], "addresses": known}
 
 
 def _contradicts(status: t.Mapping[str, t.Mapping[str, t.Any]]) -> bool:

@@ -17,7 +17,9 @@ from ansible_collections.weft.fabric.plugins.module_utils.systemd import Unit
 CONFIG = "keepalived.conf"
 SESSIONS = "conntrackd.conf"
 SETTINGS = "settings"
-FILES = (CONFIG, SESSIONS, SETTINGS)
+# A symbolic link to it: a unit knows a router by its name only.
+NAMESPACE = "namespace"
+FILES = (CONFIG, SESSIONS, SETTINGS, NAMESPACE)
 
 _KIND = "VRRP router"
 _DEVICE = re.compile(r"\bdev (\S+)|^\s*interface (\S+)", re.MULTILINE)
@@ -31,10 +33,7 @@ class Router(t.NamedTuple):
     interface: str
     files: t.Dict[str, t.Optional[str]]
     keep: bool = False
-
-    @property
-    def namespace(self) -> str:
-        return vrrp_files.namespace_of(self.name)
+    namespace: str = ""
 
     @property
     def where(self) -> str:
@@ -55,6 +54,10 @@ class State(object):
         self.sessions_stranded = False
         self.devices: t.Dict[str, int] = {}  # those that the desired configuration names
 
+    @property
+    def namespace(self) -> str:
+        return os.path.basename(self.files.get(NAMESPACE) or vrrp_files.namespace_of(self.name))
+
 
 class Current(object):
     """All routers that were looked at, and the files they share."""
@@ -70,7 +73,7 @@ def parse(params: t.Mapping[str, t.Any]) -> t.Dict[str, Router]:
     """Return the desired routers by name."""
     found: t.Dict[str, Router] = {}
     for item in params.get("routers") or []:
-        name = vrrp_files.router_name(item, _KIND, found)
+        name = vrrp_files.router_name(item, _KIND, found, centralised=True)
         found[name] = _router(name, item)
     return found
 
@@ -80,13 +83,15 @@ def _router(name: str, item: t.Mapping[str, t.Any]) -> Router:
     if item.get("state") == "absent":
         return Router(name, False, "", {}, bool(item.get("keep_addresses")))
     interface = iproute.interface(item.get("interface"), where + ", interface")
+    namespace = item.get("namespace") or vrrp_files.namespace_of(name)
     sessions = item.get("conntrackd")
     files = {
         CONFIG: vrrp_files.config_text(item.get("config"), where + ": config"),
         SESSIONS: None if sessions is None else vrrp_files.config_text(sessions, where + ": conntrackd"),
         SETTINGS: _settings(interface, item, where),
+        NAMESPACE: vrrp_files.path_of(namespace),
     }
-    return Router(name, True, interface, files)
+    return Router(name, True, interface, files, namespace=namespace)
 
 
 def _settings(interface: str, item: t.Mapping[str, t.Any], where: str) -> str:
@@ -125,20 +130,27 @@ def read(
     for name in sorted(set(directories(paths.directory)) | set(desired) | active):
         if not vrrp_files.NAME.match(name):
             continue
-        state = State(name)
-        directory = os.path.join(paths.directory, name)
-        state.exists = os.path.isdir(directory)
-        state.files = {file: read_file(os.path.join(directory, file)) for file in FILES}
-        state.stamp = vrrp_files.read_stamp(directory)
+        state = on_disk(name, paths)
+        state.stamp = vrrp_files.read_stamp(os.path.join(paths.directory, name))
         state.unit = running.get(name, state.unit)
         state.sessions = telling.get(name, state.sessions)
-        state.stranded = _is_stranded(name, state.unit)
-        state.sessions_stranded = _is_stranded(name, state.sessions)
+        state.stranded = _is_stranded(state.namespace, state.unit)
+        state.sessions_stranded = _is_stranded(state.namespace, state.sessions)
         router = desired.get(name)
         if router is not None and router.present:
             state.devices = _devices(router)
         current.routers[name] = state
     return current
+
+
+def on_disk(name: str, paths: vrrp_program.Paths) -> State:
+    """Return what is written of a router."""
+    state = State(name)
+    directory = os.path.join(paths.directory, name)
+    state.exists = os.path.isdir(directory)
+    state.files = {file: read_file(os.path.join(directory, file)) for file in FILES if file != NAMESPACE}
+    state.files[NAMESPACE] = vrrp_files.read_link(os.path.join(directory, NAMESPACE))
+    return state
 
 
 def _watches(path: str) -> t.Optional[int]:
@@ -158,8 +170,8 @@ def directories(path: str) -> t.List[str]:
         return []
 
 
-def _is_stranded(name: str, unit: Unit) -> bool:
-    return unit.active and is_stranded(vrrp_files.namespace_of(name), unit.pid)
+def _is_stranded(namespace: str, unit: Unit) -> bool:
+    return unit.active and is_stranded(namespace, unit.pid)
 
 
 def _devices(router: Router) -> t.Dict[str, int]:

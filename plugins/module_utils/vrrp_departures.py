@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Highly available routers that go: ended before the links they hold on to.
 
-A router that leaves this host hands its role over in good order, and one that goes on here without VRRP keeps the
-addresses that keepalived would take away with the first link that goes.
+A router that leaves this host hands its role over in good order, and one that goes on here without VRRP, or in another
+namespace, keeps the addresses that keepalived would take away with the first link that goes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class VrrpDeparturesEngine(VrrpRoutersEngine):
     """Does of what the arguments say only that which ends a router."""
 
     def read(self) -> vrrp_current.Current:
-        staying = {name for name, router in self.desired.items() if router.present}
+        staying = {name for name, router in self.desired.items() if router.present and not self._moves(router)}
         if staying.issuperset(vrrp_current.directories(self.paths.directory)):
             # As in almost every run. To ask systemd would cost more than all the rest.
             return vrrp_current.Current({})
@@ -32,4 +32,12 @@ class VrrpDeparturesEngine(VrrpRoutersEngine):
         leaving.routers = {
             name: state for name, state in current.routers.items() if name in ending or name not in self.desired
         }
-        return vrrp_plan.plan(leaving, ending, self.purge, {})
+        moving = [
+            vrrp_plan.removal(name)
+            for name, state in current.routers.items()
+            if name in self.desired and vrrp_plan.moves(self.desired[name], state)
+        ]
+        return vrrp_plan.plan(leaving, ending, self.purge, {}) + moving
+
+    def _moves(self, router: vrrp_current.Router) -> bool:
+        return vrrp_plan.moves(router, vrrp_current.on_disk(router.name, self.paths))

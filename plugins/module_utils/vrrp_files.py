@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -12,7 +13,7 @@ import re
 import typing as t
 
 from ansible_collections.weft.fabric.plugins.module_utils import netns, rtnetlink
-from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError, read_file
+from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError, read_file, write_file
 
 NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z")
 
@@ -20,24 +21,56 @@ NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z")
 STAMP = "applied"
 
 _FILE_MODE = 0o600
+_DIRECTORY_MODE = 0o755
 
 
-def router_name(item: t.Mapping[str, t.Any], kind: str, known: t.Container[str]) -> str:
-    """Return the name of a router that is listed for the first time, in its namespace, or refuse it."""
+def router_name(item: t.Mapping[str, t.Any], kind: str, known: t.Container[str], centralised: bool = False) -> str:
+    """Return the name of a router that is listed for the first time, in its namespace, or refuse it.
+
+    centralised: it may be what a distributed router has on its network nodes.
+    """
     name = item.get("name")
     if not isinstance(name, str) or not NAME.match(name):
         raise FabricError("%s %r: the name may hold A-Z a-z 0-9 _ . - only" % (kind, name))
     if name in known:
         raise FabricError("%s %s is listed twice" % (kind, name))
-    if item.get("namespace") not in (None, namespace_of(name)):
-        # The unit is a template, and knows a router by its name only.
-        raise FabricError("%s %s: its namespace must be %s" % (kind, name, namespace_of(name)))
+    allowed = [namespace_of(name), centralised_namespace_of(name)][: 2 if centralised else 1]
+    if item.get("namespace") not in (None, *allowed):
+        # Names and nothing else tell whose a namespace is.
+        raise FabricError("%s %s: its namespace must be %s" % (kind, name, " or ".join(allowed)))
     return name
 
 
 def namespace_of(name: str) -> str:
     """Return the namespace of a router."""
     return "qrouter-" + name
+
+
+def centralised_namespace_of(name: str) -> str:
+    """Return the namespace of what a distributed router has on its network nodes."""
+    return "snat-" + name
+
+
+def path_of(namespace: str) -> str:
+    """Return where a namespace has its name."""
+    return os.path.join(netns.NETNS_DIR, namespace)
+
+
+def read_link(path: str) -> t.Optional[str]:
+    """Return where a symbolic link leads; None when there is none."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
+
+
+def link(path: str, target: str) -> None:
+    """Let a symbolic link lead to a target, in one step."""
+    temporary = path + ".weft"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
+    os.symlink(target, temporary)
+    os.rename(temporary, path)
 
 
 def config_text(value: t.Any, where: str) -> str:
@@ -63,7 +96,7 @@ def read_stamp(directory: str) -> t.Dict[str, t.Any]:
 
 def write_stamp(directory: str, content: t.Mapping[str, t.Any]) -> None:
     """Note what a daemon was told."""
-    write(os.path.join(directory, STAMP), json.dumps(content, sort_keys=True) + "\n")
+    write(os.path.join(directory, STAMP), json.dumps(content, sort_keys=True) + "\n", durable=False)
 
 
 def devices(namespace: str) -> t.Optional[t.Dict[str, int]]:
@@ -75,19 +108,13 @@ def devices(namespace: str) -> t.Optional[t.Dict[str, int]]:
         return None
 
 
-def write(path: str, content: str, mode: int = _FILE_MODE) -> None:
-    """Replace a file in one step if it differs.
+def write(path: str, content: str, mode: int = _FILE_MODE, durable: bool = True) -> None:
+    """Replace a file in one step if it differs. It may be in a directory that others read, too.
 
-    Without waiting for the disk: what a power failure takes, the replay at boot writes again.
+    Those of a single router need not be durable, and hundreds of them are written at a time: nothing reads them after a
+    power failure before the replay at boot has compared them and written again what is not right.
     """
-    if read_file(path) == content and os.stat(path).st_mode & 0o777 == mode:
-        return
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    temporary = path + ".weft"
-    with open(temporary, "w", encoding="utf-8") as stream:
-        stream.write(content)
-    os.chmod(temporary, mode)
-    os.rename(temporary, path)
+    write_file(path, content, mode, _DIRECTORY_MODE, durable)
 
 
 def changed_lines(before: t.Optional[str], after: t.Optional[str], label: str) -> t.Tuple[str, str]:

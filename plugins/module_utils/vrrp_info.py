@@ -14,7 +14,6 @@ from ansible_collections.weft.fabric.plugins.module_utils import (
     netns,
     rtnetlink,
     vrrp_current,
-    vrrp_files,
     vrrp_health,
     vrrp_program,
 )
@@ -60,7 +59,7 @@ def _router(state: vrrp_current.State) -> Item:
     settings = vrrp_current.settings(state.files[vrrp_current.SETTINGS])
     return {
         "name": state.name,
-        "namespace": vrrp_files.namespace_of(state.name),
+        "namespace": state.namespace,
         "config": state.files[vrrp_current.CONFIG],
         "conntrackd": state.files[vrrp_current.SESSIONS],
         "peers": settings.get("peers", "").split(),
@@ -79,7 +78,7 @@ def _status(state: vrrp_current.State, paths: vrrp_program.Paths, health: t.Mapp
         "since": since if state.unit.active else None,
         "handicap": handicap,
         "priority": _priority(state.files[vrrp_current.CONFIG] or "", dict(health, handicap=handicap)),
-        "addresses": addresses(state.name),
+        "addresses": addresses(state.namespace),
         "sessions": _sessions(state, paths) if state.sessions.active else None,
     }
 
@@ -109,10 +108,10 @@ def _priority(config: str, tracked: t.Mapping[str, int]) -> t.Optional[int]:
     return min(max(int(base.group(1)) + sum(values), _LOWEST), _HIGHEST)
 
 
-def addresses(name: str) -> t.List[str]:
+def addresses(namespace: str) -> t.List[str]:
     """Return the addresses in a router's namespace, without those of the loopback device."""
     try:
-        with netns.entered(vrrp_files.namespace_of(name)), rtnetlink.Reader() as reader:
+        with netns.entered(namespace), rtnetlink.Reader() as reader:
             loopback = {link.ifindex for link in reader.links() if link.name == "lo"}
             return sorted(entry.address for entry in reader.addresses() if entry.ifindex not in loopback)
     except FileNotFoundError:

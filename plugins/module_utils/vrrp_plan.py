@@ -20,7 +20,8 @@ from ansible_collections.weft.fabric.plugins.module_utils.vrrp_current import (
 from ansible_collections.weft.fabric.plugins.module_utils.vrrp_program import REFRESH_TIMER, sessions_name, unit_name
 
 # What an operation asks for; apply() brings them into an order.
-SHARED, WRITE, SYNC, SYNC_RESTART, SYNC_STOP, TIMER, START, RESTART, RELOAD, REMOVE, REMOVE_SHARED, WATCHES = range(12)
+SHARED, WRITE, SYNC, SYNC_RESTART, SYNC_STOP, TIMER, TIMER_STOP = range(7)
+START, RESTART, RELOAD, REMOVE, REMOVE_SHARED, WATCHES = range(7, 13)
 
 # Each keepalived watches the files with handicaps, which takes one of the kernel's inotify instances: 128 for each user
 # by default. Others on the host need some, too.
@@ -39,17 +40,35 @@ def plan(
     operations = _plan_watches(current, len(wanted)) + _plan_shared(current, shared) if wanted else []
     for router in wanted:
         operations += _plan_router(router, current.routers[router.name])
-    if any(router.files[SESSIONS] is not None for router in wanted) and not current.refreshed:
+    telling = any(router.files[SESSIONS] is not None for router in wanted)
+    if telling and not current.refreshed:
         operations.append(Operation("start %s" % REFRESH_TIMER, (TIMER, ""), "", "%s: active" % REFRESH_TIMER))
     for name, state in current.routers.items():
         unwanted = not desired[name].present if name in desired else purge
         if unwanted and (state.exists or state.unit.active or state.sessions.active):
-            operations.append(Operation("remove VRRP router %s" % name, (REMOVE, name), "VRRP router %s" % name))
+            operations.append(removal(name))
     if purge and not wanted and any(text is not None for text in current.shared.values()):
         operations.append(
             Operation("remove the units of VRRP routers", (REMOVE_SHARED, ""), "\n".join(sorted(current.shared)))
         )
+    elif not telling and current.refreshed and not _left_telling(current, desired, purge):
+        operations.append(Operation("stop %s" % REFRESH_TIMER, (TIMER_STOP, ""), "%s: active" % REFRESH_TIMER))
     return operations
+
+
+def _left_telling(current: Current, desired: t.Mapping[str, Router], purge: bool) -> bool:
+    """Tell whether a router that is not listed, and stays, tells its peers its sessions."""
+    unlisted = [state for name, state in current.routers.items() if name not in desired]
+    return not purge and any(state.files.get(SESSIONS) is not None or state.sessions.active for state in unlisted)
+
+
+def removal(name: str) -> Operation:
+    return Operation("remove VRRP router %s" % name, (REMOVE, name), "VRRP router %s" % name)
+
+
+def moves(router: Router, state: State) -> bool:
+    """Tell whether a router goes on in another namespace: nothing that it has there is of use here."""
+    return router.present and state.exists and state.namespace != router.namespace
 
 
 def watches_for(routers: int) -> int:
@@ -74,6 +93,8 @@ def _plan_shared(current: Current, shared: t.Mapping[str, str]) -> t.List[Operat
 
 
 def _plan_router(router: Router, state: State) -> t.List[Operation]:
+    if moves(router, state):
+        return [removal(router.name), *_plan_router(router, State(router.name))]
     operations = _changes(router, state) if state.exists else [_creation(router)]
     verb = _sessions_verb(router, state)
     if verb is not None:

@@ -46,6 +46,15 @@ run=%(run)s
 advertisements=%(advertisements)s
 verb=$1
 name=$2
+# What a router's settings say:
+interface=
+peers=
+forwarding=
+
+settings() {
+    # shellcheck source=/dev/null
+    . "$directory/$name/settings"
+}
 
 forward() {
     for device in $forwarding; do
@@ -67,6 +76,10 @@ is_primary() {
 # which is not true: it has moved.
 advertise() {
     [ -e "$advertisements/$name/radvd.conf" ] || return 0
+    # Of a distributed router each host advertises its own part, and this is not it.
+    case $(readlink "$directory/$name/namespace") in
+    */snat-*) return 0 ;;
+    esac
     if [ "$1" = 1 ]; then
         systemctl --no-block start "weft-fabric-ra@$name.service"
     else
@@ -77,7 +90,7 @@ advertise() {
 
 remember() {
     before=
-    [ -e "$run/$name/state" ] && read -r before since < "$run/$name/state"
+    [ -e "$run/$name/state" ] && read -r before _ < "$run/$name/state"
     [ "$before" = "$1" ] && return
     printf '%%s %%s\\n' "$1" "$(date +%%s.%%3N)" > "$run/$name/state.new"
     mv "$run/$name/state.new" "$run/$name/state"
@@ -99,7 +112,7 @@ case $verb in
 wait)
     # A router that starts before its HA link is wired would find no peer, and take a role that somebody has. The peer
     # may be dead, so this ends after some seconds.
-    . "$directory/$name/settings"
+    settings
     rm -f "$run/$name"/*.pid "$run/$name/keep"
     # A node that an operator has drained stays so after a reboot, and for routers that are new to it.
     [ -e "${directory%%/*}/drained" ] && cp "${directory%%/*}/drained" "$run/$name/handicap"
@@ -113,7 +126,7 @@ wait)
     exit 0
     ;;
 notify)
-    . "$directory/$name/settings"
+    settings
     one_at_a_time
     if is_primary; then
         forward 1
@@ -133,10 +146,10 @@ cleanup)
     # keepalived has ended, for whatever reason. What it had put in must not stay, as the next primary has it now.
     # Everything but the HA link's own address is keepalived's.
     [ -e "$run/$name/keep" ] && exit 0
-    . "$directory/$name/settings"
+    settings
     one_at_a_time
     ip -4 address flush dev "$interface" to %(primary)s
-    ip -o link show | while IFS=': @' read -r number device rest; do
+    ip -o link show | while IFS=': @' read -r _ device _; do
         case $device in
         lo | "$interface") ;;
         *) ip address flush dev "$device" ;;
@@ -153,7 +166,7 @@ refresh)
     # time out while they live here.
     for state in "$run"/*/state; do
         [ -e "$state" ] || continue
-        read -r role since < "$state"
+        read -r role _ < "$state"
         name=${state%%/state}
         name=${name##*/}
         [ "$role" = primary ] && sessions -B
@@ -171,13 +184,13 @@ _UNIT = """\
 [Unit]
 Description=Router %%i, highly available (weft.fabric)
 Documentation=man:keepalived(8)
-ConditionPathExists=/run/netns/qrouter-%%i
+ConditionPathExists=%(directory)s/%%i/namespace
 After=weft-fabric-conntrackd@%%i.service weft-fabric-health.service
 StartLimitIntervalSec=0
 
 [Service]
 Type=notify
-NetworkNamespacePath=/run/netns/qrouter-%%i
+NetworkNamespacePath=%(directory)s/%%i/namespace
 RuntimeDirectory=weft-fabric-vrrp/%%i
 # A handicap outlives a restart.
 RuntimeDirectoryPreserve=yes
@@ -197,12 +210,12 @@ _SESSIONS_UNIT = """\
 [Unit]
 Description=Sessions of router %%i, told to its peers (weft.fabric)
 Documentation=man:conntrackd(8)
-ConditionPathExists=/run/netns/qrouter-%%i
+ConditionPathExists=%(directory)s/%%i/namespace
 StartLimitIntervalSec=0
 
 [Service]
 Type=notify
-NetworkNamespacePath=/run/netns/qrouter-%%i
+NetworkNamespacePath=%(directory)s/%%i/namespace
 RuntimeDirectory=weft-fabric-vrrp/%%i
 RuntimeDirectoryPreserve=yes
 # One that was killed leaves these behind, and the next would refuse to start.

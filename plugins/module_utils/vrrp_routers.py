@@ -5,7 +5,8 @@
 
 Files first, then the daemons, then a stamp that says what the daemons were told. A run that is killed in between
 leaves a stamp that does not match, and the next one tells them. However much has changed of a router, its keepalived
-is told once.
+is told once. One that starts reads what is written, so its stamp comes before: whatever becomes of the run, none that
+has started well is restarted by the next, and one that has not started is started, whatever its stamp says.
 """
 
 from __future__ import annotations
@@ -61,8 +62,7 @@ class VrrpRoutersEngine(Engine):
         self._current = vrrp_current.Current({})
 
     def read(self) -> vrrp_current.Current:
-        # A host that never had such a router need not have systemd.
-        idle = not self.desired and not vrrp_current.directories(self.paths.directory) and not self._has_shared()
+        idle = self._is_idle()
         units = {} if idle else self.systemd.units(vrrp_program.PATTERN)
         sessions = {} if idle else self.systemd.units(vrrp_program.SESSIONS_PATTERN)
         self._current = vrrp_current.read(self.desired, self.paths, units, sessions)
@@ -71,6 +71,16 @@ class VrrpRoutersEngine(Engine):
             self._current.refreshed = timer is not None and timer.active
         self.health.read()
         return self._current
+
+    def _is_idle(self) -> bool:
+        """Tell whether there is nothing to look after: a host that never had such a router need not have systemd.
+
+        Routers that are not to be there don't count: each that is of another kind is listed as one.
+        """
+        wanted = any(router.present for router in self.desired.values())
+        # A unit that has lost its files still has the directory in which it runs.
+        found = vrrp_current.directories(self.paths.directory) + vrrp_current.directories(self.paths.run)
+        return not wanted and not found and not self._has_shared()
 
     def _has_shared(self) -> bool:
         return any(os.path.exists(path) for path in vrrp_program.file_names(self.paths))
@@ -87,6 +97,9 @@ class VrrpRoutersEngine(Engine):
             if kind != vrrp_health.HEALTH and name not in asked[kind]:
                 asked[kind].append(name)
         refused = self._check(asked)
+        # Out of the old namespace first: in the new one it has the same name.
+        moving = [name for name in asked[vrrp_plan.REMOVE] if name in asked[vrrp_plan.WRITE]]
+        self._remove(moving, False)
         # Before the routers, which read what it writes.
         self.health.apply(operations)
         if asked[vrrp_plan.WATCHES]:
@@ -98,7 +111,8 @@ class VrrpRoutersEngine(Engine):
         failed = self._attempt(self._run_sessions, asked)
         self._run(asked)
         self._note(self._told(asked))
-        self._remove(asked[vrrp_plan.REMOVE], bool(asked[vrrp_plan.REMOVE_SHARED]))
+        leaving = [name for name in asked[vrrp_plan.REMOVE] if name not in moving]
+        self._remove(leaving, bool(asked[vrrp_plan.REMOVE_SHARED]))
         if refused or failed:
             raise FabricError("; ".join(refused + failed))
 
@@ -123,7 +137,11 @@ class VrrpRoutersEngine(Engine):
         router, state = self.desired[name], self._current.routers[name]
         try:
             vrrp_current.refuse_missing(router, state)
-            if tested and state.stamp.get("config") != vrrp_files.digest(router.files[vrrp_current.CONFIG]):
+            # The stamp of one that does not run need not mean that it ever ran with this.
+            known = state.unit.active and state.stamp.get("config") == vrrp_files.digest(
+                router.files[vrrp_current.CONFIG]
+            )
+            if tested and not known:
                 _test(router)
         except FabricError as error:
             return str(error)
@@ -143,8 +161,10 @@ class VrrpRoutersEngine(Engine):
 
     def _write_files(self, router: vrrp_current.Router) -> None:
         for file, text in router.files.items():
-            if text is not None:
-                vrrp_files.write(self._path(router.name, file), text)
+            if file == vrrp_current.NAMESPACE:
+                vrrp_files.link(self._path(router.name, file), text or "")
+            elif text is not None:
+                vrrp_files.write(self._path(router.name, file), text, durable=False)
 
     def _raise_watches(self) -> None:
         routers = sum(router.present for router in self.desired.values())
@@ -172,20 +192,17 @@ class VrrpRoutersEngine(Engine):
         self.systemd.start([sessions_name(name) for name in asked[vrrp_plan.SYNC] + asked[vrrp_plan.SYNC_RESTART]])
         if asked[vrrp_plan.TIMER]:
             self.systemd.start([vrrp_program.REFRESH_TIMER])
+        if asked[vrrp_plan.TIMER_STOP]:
+            self.systemd.stop([vrrp_program.REFRESH_TIMER])
 
     def _run(self, asked: Asked) -> None:
         # First those that run: one that does not start must not keep from them what they are to know.
         self.systemd.reload([unit_name(name) for name in asked[vrrp_plan.RELOAD]])
+        self._note(asked[vrrp_plan.RELOAD])
         self.systemd.stop([unit_name(name) for name in asked[vrrp_plan.RESTART]])
         starting = asked[vrrp_plan.START] + asked[vrrp_plan.RESTART]
-        try:
-            self.systemd.start([unit_name(name) for name in starting])
-        except FabricError:
-            # Nor have the others restarted by the next run, which would not know what they were told.
-            units = self.systemd.units(vrrp_program.PATTERN)
-            running = {vrrp_program.router_name(unit) for unit, state in units.items() if state.active}
-            self._note(asked[vrrp_plan.RELOAD] + [name for name in starting if name in running])
-            raise
+        self._note(starting)
+        self.systemd.start([unit_name(name) for name in starting])
 
     def _note(self, names: t.Iterable[str]) -> None:
         """Write down what the daemons were told."""
@@ -206,7 +223,7 @@ class VrrpRoutersEngine(Engine):
         return sorted({name for kind in kinds for name in asked[kind]})
 
     def _remove(self, names: t.Sequence[str], shared: bool) -> None:
-        kept = [name for name in names if name in self.desired and self.desired[name].keep]
+        kept = [name for name in names if name in self.desired and self._keeps(self.desired[name])]
         for name in kept:
             vrrp_files.write(os.path.join(self.paths.run, name, "keep"), "")
         self.systemd.kill([unit_name(name) for name in kept if self._current.routers[name].unit.active])
@@ -216,6 +233,11 @@ class VrrpRoutersEngine(Engine):
             shutil.rmtree(os.path.join(self.paths.run, name), ignore_errors=True)
         if shared:
             self._remove_shared()
+
+    @staticmethod
+    def _keeps(router: vrrp_current.Router) -> bool:
+        """Tell whether what keepalived has put in stays: also in a namespace that the router leaves."""
+        return router.keep or router.present
 
     def _remove_shared(self) -> None:
         self.systemd.stop([vrrp_program.REFRESH_TIMER])
@@ -238,9 +260,9 @@ def _test(router: vrrp_current.Router) -> None:
         path = os.path.join(directory, vrrp_current.CONFIG)
         # keepalived 2.3 refuses a tracked file that isn't there yet.
         tracked = os.path.join(directory, "tracked")
-        vrrp_files.write(tracked, "0\n")
+        vrrp_files.write(tracked, "0\n", durable=False)
         config = _TRACKED_FILE.sub(lambda found: found.group(1) + tracked, router.files[vrrp_current.CONFIG] or "")
-        vrrp_files.write(path, config)
+        vrrp_files.write(path, config, durable=False)
         words = ["ip", "netns", "exec", router.namespace, vrrp_program.executable("keepalived")]
         done = command.run(words + ["--config-test", "--vrrp", "--use-file=" + path])
     if done.returncode != 0:

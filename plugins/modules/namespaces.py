@@ -71,7 +71,13 @@ options:
           peer:
             description:
               - Name of the end in the host's own namespace. It gets the same MTU, mark and state.
+              - With O(namespaces[].links[].peer_namespace), name of the end in that namespace.
               - Required for V(veth).
+            type: str
+          peer_namespace:
+            description:
+              - Namespace of the other end of a pair that joins two namespaces.
+              - The other end has to be listed there as well, with this one as its peer, and has settings of its own.
             type: str
           mac:
             description: MAC address. Left as it is when not given.
@@ -157,6 +163,13 @@ options:
               dev:
                 description: Device. The kernel finds it by the gateway when not given.
                 type: str
+          announce_on:
+            description:
+              - Device on which neighbours are told of the destination when the route is added, by gratuitous ARP or an
+                unsolicited neighbour advertisement. The namespace then answers for the address there, mostly by
+                proxy ARP.
+              - For a destination that is a single address.
+            type: str
           onlink:
             description: Take the gateway to be reachable on the device though no route says so.
             type: bool
@@ -198,7 +211,9 @@ options:
         elements: dict
         suboptions:
           priority:
-            description: Priority from 1 to 32765.
+            description:
+              - Priority from 1 to 4294967295, but not 32766 or 32767, where the kernel looks up main and default.
+              - A rule above 32766 is for what the table main has no route for.
             type: int
             required: true
           from:
@@ -299,6 +314,7 @@ LINK = dict(
     kind=dict(type="str", choices=["veth", "tap", "existing"], required=True),
     state=STATE,
     peer=dict(type="str"),
+    peer_namespace=dict(type="str"),
     mac=dict(type="str"),
     mtu=dict(type="int"),
     addresses=dict(type="list", elements="str"),
@@ -320,6 +336,7 @@ ROUTE = dict(
     nexthops=dict(
         type="list", elements="dict", options=dict(via=dict(type="str", required=True), dev=dict(type="str"))
     ),
+    announce_on=dict(type="str"),
     onlink=dict(type="bool", default=False),
     type=dict(type="str", choices=["unicast", "blackhole", "unreachable", "prohibit", "throw"], default="unicast"),
     state=STATE,

@@ -18,6 +18,9 @@ description:
   - The collection owns the tables whose names begin with C(weft). Tables with other names are never touched.
   - Connections that are tracked keep the translation they began with, after the element it came from is gone. With
     O(tables[].conntrack) they end with the element, and no others do.
+  - A map that goes while no O(tables[].conntrack) of its table says what ends, as with a table that O(purge) removes,
+    takes along the connections that rules have translated by it. Those to the keys of a map for C(dnat) end, and those
+    that left with an address that a map for C(snat) holds.
 author:
   - weft.fabric contributors (@weft-fabric)
 extends_documentation_fragment:

@@ -20,6 +20,11 @@ options:
       - The only way to see routers that are not HA.
     type: list
     elements: str
+  parts:
+    description: Ids of distributed routers of which this host routes its own ports' traffic.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - weft.fabric.attributes.info
   - weft.fabric.attributes.actiongroup
@@ -73,6 +78,12 @@ status:
       surplus: []
       interface: ha-1a2b3c4d-5e
       sessions: {current: 12, received: 40, failed: 0, lost_messages: 0, errors: 0}
+parts:
+  description: Whether the namespaces of O(parts) are there, and which addresses they hold.
+  type: dict
+  returned: success
+  sample:
+    1a2b3c4d-5e6f-5a7b-8c9d-0e1f2a3b4c5d: {active: true, addresses: [10.0.0.1/24]}
 health:
   description: What each link of the host that routers need is worth; 0 is good.
   type: dict
@@ -92,8 +103,14 @@ from ansible_collections.weft.fabric.plugins.module_utils.router_roles_info impo
 
 
 def main():
-    module = AnsibleModule(argument_spec=dict(names=dict(type="list", elements="str")), supports_check_mode=True)
-    run_info(module, lambda: describe(module.params["names"]))
+    module = AnsibleModule(
+        argument_spec=dict(
+            names=dict(type="list", elements="str"),
+            parts=dict(type="list", elements="str", default=[]),
+        ),
+        supports_check_mode=True,
+    )
+    run_info(module, lambda: describe(module.params["names"], parts=module.params["parts"]))
 
 
 if __name__ == "__main__":

@@ -57,13 +57,21 @@ EXAMPLES = r"""
 
 RETURN = r"""
 routers:
-  description: The routers, with their nodes, the preferred primary first.
+  description:
+    - The routers, with their nodes, the preferred primary first.
+    - With O(verb=status), C(parts) are the hosts on which a distributed router routes for their own ports.
   type: list
   elements: dict
   returned: success
-  sample: [{name: blue/r1, id: 1a2b3c4d-5e6f-5a7b-8c9d-0e1f2a3b4c5d, kind: HA, ha: true, nodes: [net1, net2]}]
+  sample:
+    - name: blue/r1
+      id: 1a2b3c4d-5e6f-5a7b-8c9d-0e1f2a3b4c5d
+      kind: HA, distributed
+      ha: true
+      nodes: [net1, net2]
+      parts: [cmp1, cmp2]
 hosts:
-  description: All nodes of these routers.
+  description: All hosts that are to be asked about these routers.
   type: list
   elements: str
   returned: success

@@ -12,7 +12,7 @@ description:
   - Puts together what M(weft.fabric.router_roles_info) found on all nodes of routers, and says what is wrong.
   - A router without exactly one primary is a problem, and so is a node that does not answer, one that holds addresses
     it should not have or lacks some it should have, one without keepalived or conntrackd, and a primary whose uplink
-    is down.
+    is down. So is a host that lacks its part of a distributed router.
   - Runs on the controller only and touches no host.
 options:
   routers:

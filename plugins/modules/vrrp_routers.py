@@ -53,7 +53,10 @@ options:
         type: bool
         default: false
       namespace:
-        description: Namespace it runs in. It can only be C(qrouter-) and O(routers[].name), which is also the default.
+        description:
+          - Namespace it runs in. It can only be C(qrouter-) and O(routers[].name), which is also the default, or
+            C(snat-) and O(routers[].name), for what a distributed router has on its network nodes.
+          - A router that goes on in the other one ends in the old, where its addresses stay, and starts in the new one.
         type: str
       interface:
         description: Device of the HA link. Required unless the router is to be absent.

@@ -71,7 +71,7 @@ class Machines:
         self._lab = lab
         self._model = model
         self._found: dict[tuple[str, str], Machine] = {}
-        self._servers: list[Server] = []
+        self._servers: dict[tuple[str, str], Server] = {}
 
     def __call__(self, project: str, name: str) -> Machine:
         key = (project, name)
@@ -80,12 +80,22 @@ class Machines:
             tenant = Tenant(self._lab(port.host or ""), port.binding.namespace or "")
             tenant.dhcp()
             machine = Machine(tenant, self._model, project, name)
-            self._servers.append(Server(machine.host, machine.namespace, machine.name, *PORTS))
+            self._servers[key] = Server(machine.host, machine.namespace, machine.name, *PORTS)
             self._found[key] = machine
         return self._found[key]
 
+    def forget(self, host: str) -> None:
+        """A host has lost its power: its machines boot again when they are next asked for."""
+        for key in [key for key, machine in self._found.items() if machine.host.name == host]:
+            del self._found[key], self._servers[key]
+
+    def shut_down(self, project: str, name: str) -> None:
+        """Stop one machine: it boots again when it is next asked for."""
+        self._servers.pop((project, name)).stop()
+        del self._found[project, name]
+
     def stop(self) -> None:
-        for server in self._servers:
+        for server in self._servers.values():
             server.stop()
 
 

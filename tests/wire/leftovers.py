@@ -24,6 +24,20 @@ nft list tables
 systemctl list-units --all --no-legend 'weft-fabric*'
 """
 
+# What routers and networks consist of. A host without any of it still has its bridges and tunnels.
+OF_PROJECTS = r"""
+ip netns list | grep -v weft-t-ns || true
+ip -o link | grep -E ' (tap|qr-|qg-|ha-|sg-|fg-|rfp-|fpr-)' || true
+ovs-vsctl list-ports br-int | grep -v -E '^(patch-tun|int-)' || true
+pgrep -a 'keepalived|conntrackd|radvd' || true
+pgrep -a dnsmasq | grep -v -E '/dev/null' || true
+systemctl list-units --all --no-legend 'weft-fabric-vrrp@*' 'weft-fabric-conntrackd*' 'weft-fabric-ra@*' \
+    'weft-fabric-dhcp@*' 'weft-fabric-health*'
+ls -A /run/weft-fabric-vrrp /run/weft-fabric-health /var/lib/weft-fabric/vrrp /var/lib/weft-fabric/ra \
+    /var/lib/weft-fabric/health 2>/dev/null | grep -v -E ':$|^$' || true
+nft list tables | grep -v somebodys || true
+"""
+
 # One of each kind that the collection makes, without its mark.
 FOREIGN_UP = r"""
 ovs-vsctl --may-exist add-br weft-t-br -- set bridge weft-t-br datapath_type=netdev

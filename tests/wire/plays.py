@@ -29,11 +29,16 @@ class Play:
     returncode: int
     output: str
     seconds: float
-    tasks: list[dict[str, t.Any]]  # host, task, result
+    tasks: list[dict[str, t.Any]]  # host, task, result, failed
 
     @property
     def changed(self) -> list[tuple[str, str]]:
         return [(row["host"], row["task"]) for row in self.tasks if row["result"].get("changed")]
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Return what failed tasks said, by host."""
+        return {row["host"]: str(row["result"].get("msg")) for row in self.tasks if row["failed"]}
 
     def changes(self) -> dict[str, list[str]]:
         """Return what was changed (or would have been), by host, sorted.

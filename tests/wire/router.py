@@ -13,6 +13,7 @@ from ipaddress import ip_address, ip_network
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import (
     ROUTER_GATEWAY_OWNER,
     ROUTER_HA_OWNER,
+    ROUTER_SNAT_OWNER,
     Port,
     Topology,
 )
@@ -33,7 +34,9 @@ class RouterOnHosts:
         self.key = (project, name)
         self.model = model.router(self.key)
         self.id = self.model.id
-        self.namespace = f"qrouter-{self.id}"
+        # Where its addresses on its nodes are. What a distributed router has on other hosts is in another one.
+        self.namespace = f"{'snat' if self.model.distributed else 'qrouter'}-{self.id}"
+        self.parts_namespace = f"qrouter-{self.id}"
         self.unit = f"weft-fabric-vrrp@{self.id}"
         self.run_directory = f"/run/weft-fabric-vrrp/{self.id}"
         self.nodes = self.model.nodes
@@ -47,11 +50,18 @@ class RouterOnHosts:
 
     def legs(self, node: str) -> list[Port]:
         """Return the router's ports on a node that others may talk to."""
-        return [port for port in self._ports() if port.host == node and port.device_owner != ROUTER_HA_OWNER]
+        found = [port for port in self._ports() if port.host == node and port.binding.namespace == self.namespace]
+        return [port for port in found if port.device_owner != ROUTER_HA_OWNER]
 
     def leg(self, network: str) -> Port:
-        """Return the router's port in a network of its project."""
-        return next(port for port in self._ports() if (port.project, port.network) == (self.key[0], network))
+        """Return the router's port in a network of its project, the one that the machines there know."""
+        legs = (port for port in self._ports() if (port.project, port.network) == (self.key[0], network))
+        return next(port for port in legs if port.device_owner != ROUTER_SNAT_OWNER)
+
+    @property
+    def gateway_mac(self) -> str:
+        """The MAC address of the gateway."""
+        return next(port.mac_address for port in self._ports() if port.device_owner == ROUTER_GATEWAY_OWNER)
 
     def ha_port(self, node: str) -> Port:
         return next(port for port in self._ports() if port.host == node and port.device_owner == ROUTER_HA_OWNER)
@@ -64,7 +74,9 @@ class RouterOnHosts:
     def addresses(self) -> set[str]:
         """Return the addresses that somebody must have, and one only: all but each node's own."""
         found = {str(address) for node in self.nodes[:1] for port in self.legs(node) for address in port.addresses}
-        found |= {str(fip.address) for fip in self._model.floating_ips_by_router.get(self.key, ())}
+        # Those that a distributed router translates on the hosts of their ports are not its nodes'.
+        floating_ips = self._model.floating_ips_by_router.get(self.key, ())
+        found |= {str(fip.address) for fip in floating_ips if fip.host is None}
         return found
 
     def on(self, node: str, command: str) -> str:

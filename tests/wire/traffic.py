@@ -100,6 +100,10 @@ class PingTrack:
         answers = self._answers()
         return f"{max(answers, default=0)} sent, {len(self.lost())} lost"
 
+    def duplicates(self) -> int:
+        """Return how many answers came more than once: two routers have done the work of one."""
+        return self._process.output().count("DUP!")
+
     def stop(self) -> None:
         self._process.stop()
 
@@ -142,3 +146,46 @@ class Held:
 
     def stop(self) -> None:
         self._process.stop()
+
+
+class Watched:
+    """Pings and sessions of many kinds at once, each under its name."""
+
+    # Seconds after which something that stands still is broken; for how long it does is measured and printed.
+    BROKEN = 5.0
+
+    def __init__(self, pings: dict[str, PingTrack], sessions: dict[str, Held]) -> None:
+        self.pings = pings
+        self.sessions = sessions
+
+    def _all(self) -> dict[str, PingTrack | Held]:
+        return {**self.pings, **self.sessions}
+
+    def alive(self) -> dict[str, bool]:
+        """Return which sessions go on, each for the server under one address and port all the time."""
+        return {
+            name: one.answers_within(self.BROKEN) and len(one.seen_as()) == 1 for name, one in self.sessions.items()
+        }
+
+    def check_sessions(self) -> None:
+        """All of them go on, and their servers have seen each under one address and port all the time."""
+        dead = {name: one.ended() for name, one in self.sessions.items() if not one.answers_within(self.BROKEN)}
+        assert dead == {}
+        seen = {name: one.seen_as() for name, one in self.sessions.items()}
+        assert {name: addresses for name, addresses in seen.items() if len(addresses) != 1} == {}
+
+    def longest_gaps(self, *windows: tuple[float, float]) -> list[dict[str, float]]:
+        """Return for each stretch of time how long each kind of traffic stood still at most."""
+        timelines = {name: one.timeline() for name, one in self._all().items()}
+        return [{name: line.longest_gap(*window) for name, line in timelines.items()} for window in windows]
+
+    def check_nothing_lost(self) -> None:
+        assert {name: lost for name, ping in self.pings.items() if (lost := ping.lost())} == {}
+        assert {name: number for name, ping in self.pings.items() if (number := ping.duplicates())} == {}
+
+    def show(self) -> str:
+        return "; ".join(f"{name}: {ping.summary()}" for name, ping in self.pings.items())
+
+    def stop(self) -> None:
+        for one in self._all().values():
+            one.stop()

@@ -56,6 +56,7 @@ def test_one_router_moves_without_a_loss(router, traffic, topology_source, figur
     moved = play("weft.fabric.router_failover", topology_source, "-e", "router=red/ha")
     assert found.primary() != before
     assert "NOT MEASURED" not in moved.output
+    assert "pings lost" in moved.output
     traffic.check_sessions()
     (gaps,) = traffic.longest_gaps((started, time.time()))
     figure(f"ha: router_failover in {moved.seconds:.1f} s, goal 0.1 s: {show(gaps)}")

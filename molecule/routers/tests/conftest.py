@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ansible_collections.weft.fabric.tests.wire.conftest_routers import (  # re-exported: pytest finds fixtures here
     machines,
     model,
@@ -17,6 +19,8 @@ from ansible_collections.weft.fabric.tests.wire.conftest_shared import (
     pytest_terminal_summary,
     topology,
 )
+
+pytest.register_assert_rewrite("ansible_collections.weft.fabric.tests.wire.nat_matrix")
 
 __all__ = [
     "figure",

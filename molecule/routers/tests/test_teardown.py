@@ -5,24 +5,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.weft.fabric.tests.wire.leftovers import LEFT_BEHIND, Foreign
+from ansible_collections.weft.fabric.tests.wire.leftovers import LEFT_BEHIND, OF_PROJECTS, Foreign
 from ansible_collections.weft.fabric.tests.wire.plays import edit, play
 
 HOSTS = ("net1", "net2", "cmp1", "cmp2")
-
-# What routers and networks consist of. A host without any of it still has its bridges and tunnels.
-OF_PROJECTS = r"""
-ip netns list | grep -v weft-t-ns || true
-ip -o link | grep -E ' (tap|qr-|qg-|ha-)' || true
-ovs-vsctl list-ports br-int | grep -v -E '^(patch-tun|int-)' || true
-pgrep -a 'keepalived|conntrackd|radvd' || true
-pgrep -a dnsmasq | grep -v -E '/dev/null' || true
-systemctl list-units --all --no-legend 'weft-fabric-vrrp@*' 'weft-fabric-conntrackd*' 'weft-fabric-ra@*' \
-    'weft-fabric-dhcp@*' 'weft-fabric-health*'
-ls -A /run/weft-fabric-vrrp /run/weft-fabric-health /var/lib/weft-fabric/vrrp /var/lib/weft-fabric/ra \
-    /var/lib/weft-fabric/health 2>/dev/null | grep -v -E ':$|^$' || true
-nft list tables | grep -v somebodys || true
-"""
 
 
 def test_an_empty_file_leaves_nothing_of_the_projects(lab, topology, topology_source, figure):

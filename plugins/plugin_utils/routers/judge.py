@@ -45,7 +45,23 @@ class Verdict:
 
 def judge(routers: t.Iterable[Item], answers: Answers) -> list[Verdict]:
     """Return a verdict on each router. answers: what router_roles_info found on each host; None: it gave none."""
-    return [_judge_ha(router, answers) if router["ha"] else _judge_alone(router, answers) for router in routers]
+    return [_judge(router, answers) for router in routers]
+
+
+def _judge(router: Item, answers: Answers) -> Verdict:
+    # Of a distributed router that leads nowhere outside there is nothing on network nodes.
+    verdict = _judge_ha(router, answers) if router["ha"] and router["nodes"] else _judge_alone(router, answers)
+    for host in router["parts"]:
+        answer = answers.get(host)
+        part = None if answer is None else answer.get("parts", {}).get(router["id"])
+        if answer is None:
+            if host not in router["nodes"]:
+                verdict.problems.append(f"{host} does not answer: whether it routes is unknown")
+        elif part is None or not part["active"]:
+            verdict.problems.append(f"{host} has no part of it: run weft.fabric.site")
+        elif not part["addresses"]:
+            verdict.problems.append(f"{host} holds none of its part's addresses: run weft.fabric.site")
+    return verdict
 
 
 def _judge_alone(router: Item, answers: Answers) -> Verdict:
@@ -130,9 +146,9 @@ def _contradictions(host: str, found: t.Mapping[str, t.Any]) -> list[str]:
     return texts
 
 
-def _some(addresses: list[str], limit: int = 3) -> str:
-    more = f" and {len(addresses) - limit} more" if len(addresses) > limit else ""
-    return ", ".join(addresses[:limit]) + more
+def _some(names: list[str], limit: int = 3) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
 
 
 def _bad_links(host: str, answer: t.Mapping[str, t.Any]) -> list[str]:
@@ -164,12 +180,19 @@ def problems(verdicts: t.Iterable[Verdict]) -> list[str]:
 def _headline(verdict: Verdict) -> str:
     router = verdict.router
     name = f"{router['name']} ({router['kind']})"
-    if not router["ha"]:
-        return f"{name}: on {', '.join(router['nodes'])}"
+    parts = [_where(verdict)] if router["nodes"] else []
+    if router["parts"]:
+        parts.append(f"routes on {_some(router['parts'])}")
+    return f"{name}: {'; '.join(parts) or 'nowhere, as nothing needs it'}"
+
+
+def _where(verdict: Verdict) -> str:
+    """Return who has the role of a router, or where it is when nobody else could."""
+    if not verdict.router["ha"]:
+        return f"on {', '.join(verdict.router['nodes'])}"
     if verdict.primary is None:
-        return f"{name}: {'NO PRIMARY' if not verdict.primaries else 'SEVERAL PRIMARIES'}"
-    parts = [_node(node) for node in verdict.nodes]
-    return f"{name}: {'; '.join(parts)}"
+        return "NO PRIMARY" if not verdict.primaries else "SEVERAL PRIMARIES"
+    return "; ".join(_node(node) for node in verdict.nodes)
 
 
 def _node(node: Item) -> str:

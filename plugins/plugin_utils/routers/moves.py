@@ -75,9 +75,10 @@ def plan(verb: str, verdicts: t.Iterable[Verdict], answers: Answers, host: str |
 
 def _plan_router(found: Plan, verb: str, verdict: Verdict, answers: Answers, host: str | None, to: str | None) -> None:
     name = verdict.router["name"]
-    if not verdict.router["ha"]:
+    if not verdict.router["ha"] or not verdict.router["nodes"]:
         if host in verdict.router["nodes"]:
-            found.kept.append(f"{name} is not HA and stays on {host}: it goes down with that host")
+            what = "it goes" if "distributed" not in verdict.router["kind"] else "its SNAT and IPv6 to the outside go"
+            found.kept.append(f"{name} is not HA and stays on {host}: {what} down with that host")
         return
     origin = verdict.primary
     if origin is None:

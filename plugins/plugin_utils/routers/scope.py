@@ -17,6 +17,7 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import 
     DHCP_OWNER,
     ROUTER_GATEWAY_OWNER,
     ROUTER_INTERFACE_OWNER,
+    ROUTER_SNAT_OWNER,
     Network,
     Port,
     Router,
@@ -27,6 +28,17 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.problems impo
 # Ways from so many ports are offered for a router: the first on which anybody answers is taken.
 _WAYS_MAX = 3
 _TARGETS_MAX = 4
+
+# What moves of a distributed router is not the legs that the machines know.
+_INSIDE = (ROUTER_INTERFACE_OWNER, ROUTER_SNAT_OWNER)
+
+# (ha, distributed)
+_KINDS = {
+    (False, False): "centralised",
+    (True, False): "HA",
+    (False, True): "distributed",
+    (True, True): "HA, distributed",
+}
 
 Item = dict[str, t.Any]
 
@@ -43,20 +55,22 @@ class Scope:
     host: str | None = None
     to: str | None = None
     hosts: list[str] = field(default_factory=list)
+    # Of distributed routers: the hosts that route for their own ports. A verb that moves roles has no need of them.
+    with_parts: bool = False
 
     def described(self) -> list[Item]:
-        return [describe(router) for router in self.routers]
+        return [describe(router, router.places if self.with_parts else ()) for router in self.routers]
 
 
-def describe(router: Router) -> Item:
+def describe(router: Router, parts: t.Iterable[str] = ()) -> Item:
     """Return a router in the words that plans and reports are made from."""
-    kind = ("HA" if router.ha else "centralised") if not router.distributed else "distributed"
     return {
         "name": "/".join(router.key),
         "id": router.id,
-        "kind": kind,
+        "kind": _KINDS[router.ha, router.distributed],
         "ha": router.ha,
         "nodes": list(router.nodes),
+        "parts": list(parts),
     }
 
 
@@ -67,26 +81,33 @@ def find(
     to: str | None = None,
     needs_choice: bool = False,
     needs_host: bool = False,
+    with_parts: bool = False,
 ) -> Scope:
     """Return what a verb is about: the routers that are named, those on a host, or all.
 
-    needs_choice: the verb is never about all routers; needs_host: it is about a host.
+    needs_choice: the verb is never about all routers; needs_host: it is about a host; with_parts: it is also about what
+    distributed routers have on the hosts of their ports.
     """
     if needs_host and not host:
         raise ScopeError("which host? Say -e host=HOST")
     if needs_choice and bool(routers) == bool(host):
         raise ScopeError("which router? Say either -e router=PROJECT/ROUTER or -e host=HOST")
     if host is not None:
-        _check_host(topology, host)
+        _check_host(topology, host, with_parts)
     if to is not None:
         _check_host(topology, to)
     found = [_router(topology, name) for name in dict.fromkeys(routers)] or list(topology.routers())
     if host is not None:
-        found = [router for router in found if host in router.nodes]
+        found = [router for router in found if host in _hosts(router, with_parts)]
     if needs_choice and routers:
         _check_movable(found, to)
-    hosts = {name for router in found for name in router.nodes} | ({host} if needs_host and host else set())
-    return Scope(found, host, to, sorted(hosts))
+    hosts = {name for router in found for name in _hosts(router, with_parts)}
+    hosts |= {host} if needs_host and host else set()
+    return Scope(found, host, to, sorted(hosts), with_parts)
+
+
+def _hosts(router: Router, with_parts: bool) -> tuple[str, ...]:
+    return (*router.nodes, *router.places) if with_parts else router.nodes
 
 
 def _router(topology: Topology, name: str) -> Router:
@@ -100,13 +121,14 @@ def _router(topology: Topology, name: str) -> Router:
     raise ScopeError(f"there is no router {shown(name)}{_hint(guess, known)}")
 
 
-def _check_host(topology: Topology, name: str) -> None:
+def _check_host(topology: Topology, name: str, with_parts: bool = False) -> None:
     if name not in topology.hosts:
         nodes = [host.name for host in topology.hosts.values() if "network_node" in host.roles]
         raise ScopeError(
             f"there is no host {shown(name)}{_hint(near_miss(name, nodes or list(topology.hosts)), nodes)}"
         )
-    if "network_node" not in topology.hosts[name].roles and name not in topology.router_hosts:
+    has_one = any(name in _hosts(router, with_parts) for router in topology.routers())
+    if "network_node" not in topology.hosts[name].roles and not has_one:
         raise ScopeError(f"host {name} is no network node, so no router has its role there")
 
 
@@ -124,6 +146,8 @@ def _check_movable(routers: t.Iterable[Router], to: str | None) -> None:
                 f"router {name} is not HA and has no standby: set ha: true, or move it with hosts: [HOST], and run"
                 " weft.fabric.site"
             )
+        if not router.nodes:
+            raise ScopeError(f"router {name} is distributed and leads nowhere outside: it has no role that could move")
         if to is not None and to not in router.nodes:
             raise ScopeError(f"router {name} is not on {to}: its nodes are {', '.join(router.nodes)}")
 
@@ -146,7 +170,7 @@ def _ports_of(topology: Topology) -> dict[tuple[str, str], list[Port]]:
     found: dict[tuple[str, str], list[Port]] = {}
     for ports in topology.router_ports.values():
         for port in ports:
-            if port.router is not None and port.host == topology.router(port.router).nodes[0]:
+            if port.router is not None and port.host in topology.router(port.router).nodes[:1]:
                 found.setdefault(port.router, []).append(port)
     return found
 
@@ -156,7 +180,7 @@ def _ways(topology: Topology, router: Router, legs: list[Port]) -> list[tuple[st
 
     Best is one that has no part in the move: neither the old nor the new primary can then flatter the result.
     """
-    inside = [leg for leg in legs if leg.device_owner == ROUTER_INTERFACE_OWNER]
+    inside = [leg for leg in legs if leg.device_owner in _INSIDE]
     sources = [
         (port, leg) for leg in inside for port in _sources(topology, topology.network((leg.project, leg.network)))
     ]
@@ -201,7 +225,7 @@ def _targets(topology: Topology, router: Router, leg: Port, legs: list[Port]) ->
                     yield {"address": str(gateway), "what": f"gateway of {'/'.join(network.key)}, through the router"}
     for other in legs:
         if other is leg or other.device_owner != ROUTER_INTERFACE_OWNER:
-            continue
+            continue  # of a distributed router, whoever is inside answers past the node that is measured
         for port in topology.dhcp_ports.get((other.project, other.network), []):
             address = _ipv4(port)
             if address is not None:

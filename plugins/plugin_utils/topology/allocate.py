@@ -10,20 +10,16 @@ What a pin and the lock, or two entries of the lock, both claim is an error that
 
 from __future__ import annotations
 
-import typing as t
-
 from .addresses import allocate_addresses
+from .allocate_distributed import allocate_dvr_macs, allocate_transit
 from .lockfile import Entry, Lock
+from .macs import MAC_COUNT, MAC_PREFIX, mac_number, mac_text
 from .model import LOCAL_VLAN_RANGE, TUNNEL_TYPES, Network, Port, Topology
-from .pool import Pool, network_path, port_path, router_path
+from .pool import Pool, locked_number, network_path, note, port_path, router_path
 from .problems import Problems
 
 # Small VNIs are what people pin by hand; those we choose start above the VLAN range.
 SEGMENTATION_RANGE = (4096, 2**24 - 1)
-
-# Neutron's base MAC: the first three bytes of every MAC we choose.
-MAC_PREFIX = 0xFA163E << 24
-MAC_COUNT = 2**24 - 1
 
 # Bytes of inner Ethernet header and encapsulation, without the outer IP header. Neutron's figures.
 OVERHEAD = {"vxlan": 30, "geneve": 30, "gre": 22}
@@ -36,35 +32,17 @@ def allocate(topology: Topology, lock: Lock, problems: Problems) -> Lock:
     _allocate_segments(topology, lock, problems, written)
     _allocate_local_vlans(topology, lock, problems, written)
     _allocate_macs(ports, lock, problems, written)
+    allocate_dvr_macs(topology, ports, lock, problems, written)
+    allocate_transit(topology, lock, problems, written)
     allocate_addresses(topology, lock, problems, written)
     for router in topology.routers():
         # Where the scheduler has put it: held like a number, so that it stays there.
         if router.nodes and not router.hosts:
-            _note(written, router_path(router.key), "hosts", list(router.nodes))
+            note(written, router_path(router.key), "hosts", list(router.nodes))
     for network in topology.networks():
         if not network.mtu:
             network.mtu = largest_mtu(topology, network)
     return Lock(lock.file, written)
-
-
-def _note(written: dict[str, Entry], path: str, key: str, value: t.Any) -> None:
-    written.setdefault(path, {})[key] = value
-
-
-def _number(entry: Entry, key: str, pool: Pool, lock: Lock, path: str, problems: Problems) -> int | None:
-    """Return a whole number from the lock, if it is one that can be."""
-    value = entry.get(key)
-    if value is None:
-        return None
-    first, last = pool.ranges[0]
-    if isinstance(value, int) and not isinstance(value, bool) and first <= value <= last:
-        return value
-    problems.add(
-        lock.where(path),
-        f"{key} must be a number from {first} to {last}",
-        "delete the line and write the lock anew",
-    )
-    return None
 
 
 def _allocate_segments(topology: Topology, lock: Lock, problems: Problems, written: dict[str, Entry]) -> None:
@@ -77,20 +55,20 @@ def _allocate_segments(topology: Topology, lock: Lock, problems: Problems, writt
         if network.segmentation_id is not None:
             pool.hold(network.segmentation_id, path, network.where)
             continue
-        number = _number(lock.get(path), "segmentation_id", pool, lock, path, problems)
+        number = locked_number(lock.get(path), "segmentation_id", pool, lock, path, problems)
         if number is None:
             waiting.append(network)
             continue
         pool.hold(number, path, lock.where(path))
         network.segmentation_id = number
-        _note(written, path, "segmentation_id", number)
+        note(written, path, "segmentation_id", number)
     for network in sorted(waiting, key=network_path):
         path = network_path(network)
         network.segmentation_id = pools[network.type].choose(path, network.where)
         if network.segmentation_id is None:
             problems.add(network.where, f"no {network.type} segmentation_id is left", "remove networks")
         else:
-            _note(written, path, "segmentation_id", network.segmentation_id)
+            note(written, path, "segmentation_id", network.segmentation_id)
 
 
 def _allocate_local_vlans(topology: Topology, lock: Lock, problems: Problems, written: dict[str, Entry]) -> None:
@@ -99,7 +77,7 @@ def _allocate_local_vlans(topology: Topology, lock: Lock, problems: Problems, wr
     waiting = []
     for network in topology.networks():
         path = network_path(network)
-        network.local_vlan = _number(lock.get(path), "local_vlan", pool, lock, path, problems)
+        network.local_vlan = locked_number(lock.get(path), "local_vlan", pool, lock, path, problems)
         if network.local_vlan is None:
             waiting.append(network)
         else:
@@ -108,7 +86,7 @@ def _allocate_local_vlans(topology: Topology, lock: Lock, problems: Problems, wr
         network.local_vlan = pool.choose(network_path(network), network.where)
     for network in topology.networks():
         if network.local_vlan is not None:
-            _note(written, network_path(network), "local_vlan", network.local_vlan)
+            note(written, network_path(network), "local_vlan", network.local_vlan)
     # Who has numbers by host keeps them, also when a number of its own has become free since.
     if len(pool.holders) == LOCAL_VLAN_RANGE[1] or any("/hosts/" in path for path in lock.entries):
         _allocate_vlans_by_host(topology, lock, problems, written)
@@ -121,11 +99,11 @@ def _allocate_vlans_by_host(topology: Topology, lock: Lock, problems: Problems, 
         waiting = []
         for network in networks:
             path = f"{network_path(network)}/hosts/{host}"
-            number = _number(lock.get(path), "local_vlan", pool, lock, path, problems)
+            number = locked_number(lock.get(path), "local_vlan", pool, lock, path, problems)
             if number is not None:
                 pool.hold(number, path, lock.where(path))
                 topology.local_vlan_overrides[host, network.key] = number
-                _note(written, path, "local_vlan", number)
+                note(written, path, "local_vlan", number)
             else:
                 waiting.append(network)
         # First whoever can have its own number, which nobody else's is; a choice could otherwise fall on one of them.
@@ -146,19 +124,7 @@ def _allocate_vlans_by_host(topology: Topology, lock: Lock, problems: Problems, 
                 )
             else:
                 topology.local_vlan_overrides[host, network.key] = number
-                _note(written, path, "local_vlan", number)
-
-
-def mac_text(number: int) -> str:
-    text = f"{number:012x}"
-    return ":".join(text[i : i + 2] for i in range(0, 12, 2))
-
-
-def _mac_number(value: t.Any) -> int | None:
-    try:
-        return int(value.replace(":", ""), 16) if len(value) == 17 else None
-    except (AttributeError, ValueError, TypeError):
-        return None
+                note(written, path, "local_vlan", number)
 
 
 def _allocate_macs(ports: list[Port], lock: Lock, problems: Problems, written: dict[str, Entry]) -> None:
@@ -167,12 +133,12 @@ def _allocate_macs(ports: list[Port], lock: Lock, problems: Problems, written: d
     for port in ports:
         path = port_path(port)
         if port.mac_address:
-            number = _mac_number(port.mac_address)
+            number = mac_number(port.mac_address)
             if number is not None:
                 pool.hold(number, path, port.where)
             continue
         locked = lock.get(path).get("mac_address")
-        number = _mac_number(locked)
+        number = mac_number(locked)
         if locked is not None and number is None:
             problems.add(
                 lock.where(path), "mac_address is not a MAC address", "delete the line and write the lock anew"
@@ -182,7 +148,7 @@ def _allocate_macs(ports: list[Port], lock: Lock, problems: Problems, written: d
             continue
         pool.hold(number, path, lock.where(path))
         port.mac_address = mac_text(number)
-        _note(written, path, "mac_address", port.mac_address)
+        note(written, path, "mac_address", port.mac_address)
     chosen: dict[str, int | None] = {}
     for path, port in sorted(waiting, key=lambda row: row[0]):
         # The ports of a leg that is on several hosts have one path, and one MAC.
@@ -191,7 +157,7 @@ def _allocate_macs(ports: list[Port], lock: Lock, problems: Problems, written: d
             problems.add(port.where, "no MAC address is left", "remove ports")
         else:
             port.mac_address = mac_text(number)
-            _note(written, path, "mac_address", port.mac_address)
+            note(written, path, "mac_address", port.mac_address)
 
 
 def largest_mtu(topology: Topology, network: Network) -> int:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 import typing as t
+from functools import partial
 
+from .assemble_switches import SwitchReader
 from .checker import Checker, Entry, Read
 from .model import (
     TUNNEL_TYPES,
@@ -61,6 +63,8 @@ class Assembler:
                 self._physical_network(file, entry)
             for entry in given.get("hosts", ()):
                 self._host(file, entry)
+            for entry in given.get("switches", ()):
+                self._switch(file, entry)
             for entry in given.get("projects", ()):
                 self._project(file, entry)
         self.topology.files = tuple(self._sources.files)
@@ -130,6 +134,19 @@ class Assembler:
             tuple((route["to"], route["via"]) for route in given.get("routes") or ()),
             tuple(given.get("other_addresses") or ()),
         )
+
+    def _switch(self, file: str, entry: Entry) -> None:
+        known = self.topology.switches
+        if self._twice(file, entry, known[entry.name].where if entry.name in known else None):
+            return
+        where = partial(self._sources.where, file, "switches", entry.name)
+        reader = SwitchReader(file, entry, where, self._problems)
+        switch = reader.read()
+        if switch is not None:
+            known[entry.name] = switch
+        if not reader.sound:
+            self.flawed.add(("switches", entry.name))
+        self.flawed.update(("switches", entry.name, port) for port in reader.flawed)
 
     def _project(self, file: str, entry: Entry) -> None:
         project = self.topology.projects.get(entry.name)

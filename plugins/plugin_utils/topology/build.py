@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from .allocate import allocate
 from .check import check
+from .floating_ip_places import place_floating_ips
 from .floating_ips import bind_floating_ips
 from .load import load, no_collection
 from .lockfile import Lock, lock_path, read_lock
@@ -65,6 +66,7 @@ def _build(path: str) -> tuple[Fingerprint, Built]:
     schedule(topology, lock, problems)
     wanted = allocate(topology, lock, problems)
     bind_floating_ips(topology, problems)
+    place_floating_ips(topology)
     check(topology, problems)
     problems.raise_if_any()
     return before, Built(topology, lock, wanted)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 
 from .allocate import largest_mtu
+from .check_switch_vlans import check_switch_vlans
 from .model import MAX_LOCAL_PORTS, Host, Network, Port, Topology, Where
 from .problems import Problems
 
@@ -22,6 +23,7 @@ def check(topology: Topology, problems: Problems) -> None:
     _check_dhcp_names(topology, problems)
     _check_crowds(topology, problems)
     _check_devices(topology, problems)
+    check_switch_vlans(topology, problems)
 
 
 def _check_mtu(topology: Topology, network: Network, problems: Problems) -> None:

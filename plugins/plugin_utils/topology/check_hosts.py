@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from .context import Claims, Context, place
 from .kinds import DEVICE
 from .model import HOST_ROLES, ROUTER_GROUP, Host, IPAddress, Where
+from .model_switches import SWITCH_GROUPS
 
 # Inventory groups: Ansible can't tell a host from a group of the same name.
-_GROUP_NAMES = ("all", "ungrouped", *HOST_ROLES, ROUTER_GROUP)
+GROUP_NAMES = ("all", "ungrouped", *HOST_ROLES, ROUTER_GROUP, *SWITCH_GROUPS)
 _OWN_BRIDGES = ("br-int", "br-tun")
 
 
@@ -26,7 +29,7 @@ def check_hosts(context: Context) -> None:
 
 
 def _check_name(context: Context, host: Host) -> None:
-    if host.name in _GROUP_NAMES:
+    if host.name in GROUP_NAMES:
         context.note(host.where, f"{host.name!r} is the name of an inventory group", "choose another name")
 
 
@@ -68,24 +71,25 @@ def _check_physical_networks(context: Context, host: Host) -> None:
     if host.underlay is not None and host.underlay.interface is not None:
         interfaces[host.underlay.interface] = "underlay"
     for name, mapping in host.physical_networks.items():
-        where = context.at_host(host, "physical_networks", name)
+        # Asked only when there is something to tell: among thousands of hosts the search takes long.
+        where = partial(context.at_host, host, "physical_networks", name)
         if name not in known:
             remedy = context.suggestion(name, known, "add it to physical_networks at the top")
-            context.note(where, f"there is no physical network {name!r}", remedy)
+            context.note(where(), f"there is no physical network {name!r}", remedy)
         if len(mapping.bridge) > DEVICE.limit:
             message = f"the bridge's name {mapping.bridge!r} is longer than {DEVICE.limit} characters"
-            context.note(where, message, "give it a shorter name with 'bridge'")
+            context.note(where(), message, "give it a shorter name with 'bridge'")
         if mapping.bridge in _OWN_BRIDGES:
-            context.note(where, f"{mapping.bridge} is the fabric's own bridge", "name another bridge")
+            context.note(where(), f"{mapping.bridge} is the fabric's own bridge", "name another bridge")
         other = bridges.setdefault(mapping.bridge, name)
         if other != name:
             message = f"the bridge {mapping.bridge} already stands for physical network {other}"
-            context.note(where, message, "give each physical network a bridge of its own")
+            context.note(where(), message, "give each physical network a bridge of its own")
         if mapping.interface is not None:
             other = interfaces.setdefault(mapping.interface, name)
             if other != name:
                 message = f"the interface {mapping.interface} already belongs to {other}"
-                context.note(where, message, "give each its own interface, or a VLAN interface like eth1.100")
+                context.note(where(), message, "give each its own interface, or a VLAN interface like eth1.100")
 
 
 def _check_underlay_addresses(context: Context, hosts: list[Host]) -> None:

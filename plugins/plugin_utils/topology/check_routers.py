@@ -48,8 +48,6 @@ class _Router:
 
     def _check_kind(self) -> None:
         router = self._router
-        if router.distributed:
-            self._note("distributed routers are not there yet", "set distributed: false", "distributed")
         if router.ha and len(router.hosts) == 1:
             message = "an HA router is on two network nodes at least, and hosts names 1"
             self._note(message, "name another one, or leave hosts out, or set ha: false", "hosts")

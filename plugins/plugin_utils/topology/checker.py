@@ -13,7 +13,7 @@ import typing as t
 from .kinds import Kind, Wrong, kind_of
 from .model import Where
 from .problems import Problems, near_miss, shown
-from .schema import Attribute, ListOf, Named, Resource, Shape
+from .shapes import Attribute, ListOf, Named, Resource, Shape
 from .yamlmap import Map, Seq
 
 Read = dict[str, t.Any]

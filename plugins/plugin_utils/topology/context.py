@@ -9,6 +9,7 @@ import typing as t
 from collections.abc import Collection
 
 from .model import FloatingIp, Host, Network, Port, Router, Subnet, Topology, Where
+from .model_switches import Switch, SwitchPort
 from .problems import Problems, near_miss
 from .sources import Sources
 
@@ -37,6 +38,12 @@ class Context:
 
     def at_host(self, host: Host, *parts: str | int) -> Where:
         return self._sources.where(host.where.file, "hosts", host.name, *parts)
+
+    def at_switch(self, switch: Switch, *parts: str | int) -> Where:
+        return self._sources.where(switch.where.file, "switches", switch.name, *parts)
+
+    def at_switch_port(self, port: SwitchPort, *parts: str | int) -> Where:
+        return self._sources.where(port.where.file, "switches", port.switch, "ports", port.name, *parts)
 
     def at_network(self, network: Network, *parts: str | int) -> Where:
         return self._sources.where(network.where.file, "projects", network.project, "networks", network.name, *parts)

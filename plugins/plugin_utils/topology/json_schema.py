@@ -15,7 +15,8 @@ import typing as t
 from pathlib import Path
 
 from .kinds import Kind, Text
-from .schema import ROOT, Attribute, ListOf, Named, Resource, Shape
+from .schema import ROOT
+from .shapes import Attribute, ListOf, Named, Resource, Shape
 
 Fragment = dict[str, t.Any]
 

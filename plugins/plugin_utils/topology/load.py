@@ -15,6 +15,7 @@ from .check_hosts import check_hosts
 from .check_networks import check_networks
 from .check_ports import check_ports
 from .check_routers import check_routers
+from .check_switches import check_switches
 from .context import Context
 from .model import Topology
 from .problems import Problems
@@ -40,6 +41,7 @@ def load(paths: t.Sequence[str]) -> Topology:
             check_ports(context)
             check_routers(context)
             check_floating_ips(context)
+            check_switches(context)
     problems.raise_if_any()
     return assembler.topology
 

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+from .model_switches import Switch
+
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
 
@@ -39,11 +41,18 @@ DHCP_OWNER = "network:dhcp"
 ROUTER_INTERFACE_OWNER = "network:router_interface"
 ROUTER_GATEWAY_OWNER = "network:router_gateway"
 ROUTER_HA_OWNER = "network:router_ha_interface"
+ROUTER_DISTRIBUTED_OWNER = "network:router_interface_distributed"
+ROUTER_SNAT_OWNER = "network:router_centralized_snat"
+FLOATING_IP_AGENT_OWNER = "network:floatingip_agent_gateway"
 
 # The hidden network over which a project's HA routers hear each other. Users' names begin with a letter or digit.
 HA_NETWORK = "_ha"
 HA_SUBNET = "ha"
 HA_CIDR = IPv4Network("169.254.192.0/18")  # Neutron's l3_ha_net_cidr
+
+# Of this each distributed router with floating IPs has a pair of addresses, the same on every host, for the way
+# between its namespace and theirs. Neutron's range for that.
+TRANSIT_CIDR = IPv4Network("169.254.64.0/18")
 
 # A local VLAN of 4095 is Neutron's quarantine (DEAD_VLAN_TAG); it is never allocated.
 LOCAL_VLAN_RANGE = (1, 4094)
@@ -124,6 +133,9 @@ class Host:
     datapath_type: str = "system"  # or netdev
     physical_networks: dict[str, HostPhysicalNetwork] = field(default_factory=dict)
     vars: dict[str, t.Any] = field(default_factory=dict)  # plain Ansible variables, ansible_host among them
+    # Allocated: the source of what its distributed routers send to other hosts. Their legs have one MAC everywhere, and
+    # no switch may see that one at two places.
+    dvr_mac_address: str = ""
 
     def reaches(self, network: Network) -> bool:
         """Tell whether the host can have a port of a network at all."""
@@ -260,6 +272,11 @@ class Port:
     def addresses(self) -> list[IPAddress]:
         return [ip.address for ip in self.fixed_ips if ip.address is not None]
 
+    @property
+    def distributed(self) -> bool:
+        """Whether it is a leg that a distributed router has, with one MAC and the same addresses, on many hosts."""
+        return self.device_owner == ROUTER_DISTRIBUTED_OWNER
+
 
 @dataclass(slots=True)
 class RouterInterface:
@@ -294,8 +311,13 @@ class Router:
     interfaces: list[RouterInterface] = field(default_factory=list)
     external_gateway: ExternalGateway | None = None
     routes: tuple[tuple[IPNetwork, IPAddress], ...] = ()  # (destination, nexthop); several of one destination: ECMP
-    # Scheduled: the network nodes it runs on, the preferred primary first. One, unless it is HA.
+    # Scheduled: the network nodes it runs on, the preferred primary first. One, unless it is HA. Of a distributed one
+    # what leads out of the fabric is there; without an external gateway, nothing.
     nodes: tuple[str, ...] = ()
+    # Scheduled: the hosts that a distributed router routes on, sorted: where somebody is whom it serves.
+    places: tuple[str, ...] = ()
+    # Allocated, for a distributed router with floating IPs: which pair of TRANSIT_CIDR joins it with them.
+    transit: int | None = None
 
     @cached_property
     def id(self) -> str:
@@ -332,6 +354,8 @@ class FloatingIp:
     port_forwardings: tuple[PortForwarding, ...] = ()
     # Scheduled: the router that has it: (project, name). None while nothing uses the address.
     router: tuple[str, str] | None = None
+    # Scheduled: the host of its port, where a distributed router translates it. None: the router's network node does.
+    host: str | None = None
 
     @cached_property
     def id(self) -> str:
@@ -361,6 +385,7 @@ class Topology:
     hosts: dict[str, Host] = field(default_factory=dict)
     physical_networks: dict[str, PhysicalNetwork] = field(default_factory=dict)
     projects: dict[str, Project] = field(default_factory=dict)
+    switches: dict[str, Switch] = field(default_factory=dict)
     # Scheduled: the DHCP port of a network on each network node that serves it.
     dhcp_ports: dict[tuple[str, str], list[Port]] = field(default_factory=dict)
     # Scheduled: the legs of routers in a network. A leg that may be on several hosts (HA) has one Port for each, which
@@ -418,7 +443,21 @@ class Topology:
     @cached_property
     def router_hosts(self) -> frozenset[str]:
         """The hosts on which a router is."""
-        return frozenset(host for router in self.routers() for host in router.nodes)
+        return frozenset(host for router in self.routers() for host in (*router.nodes, *router.places))
+
+    @cached_property
+    def needed_vlan_networks(self) -> dict[str, list[Network]]:
+        """The vlan networks of each physical network that a host has a port of, or a switch port names, by VLAN."""
+        named = {key for switch in self.switches.values() for port in switch.ports.values() for key in port.networks}
+        found: dict[str, list[Network]] = {}
+        for network in self.networks():
+            if network.type != "vlan" or network.physical_network is None:
+                continue
+            if network.key in named or any(port.host for port in self.ports_by_network[network.key]):
+                found.setdefault(network.physical_network, []).append(network)
+        for networks in found.values():
+            networks.sort(key=lambda network: (network.segmentation_id or 0, network.key))
+        return found
 
     @cached_property
     def networks_by_host(self) -> dict[str, list[Network]]:

@@ -8,7 +8,18 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
-from .model import DHCP_OWNER, ROUTER_GATEWAY_OWNER, ROUTER_HA_OWNER, FloatingIp, Network, Port, Where
+from .lockfile import Entry, Lock
+from .model import (
+    DHCP_OWNER,
+    FLOATING_IP_AGENT_OWNER,
+    ROUTER_GATEWAY_OWNER,
+    ROUTER_HA_OWNER,
+    ROUTER_SNAT_OWNER,
+    FloatingIp,
+    Network,
+    Port,
+    Where,
+)
 from .problems import Problems
 
 
@@ -58,8 +69,33 @@ class Pool:
         raise AssertionError("offset lies outside the pool")
 
 
+def note(written: dict[str, Entry], path: str, key: str, value: t.Any) -> None:
+    """Note a number for the lock."""
+    written.setdefault(path, {})[key] = value
+
+
+def locked_number(entry: Entry, key: str, pool: Pool, lock: Lock, path: str, problems: Problems) -> int | None:
+    """Return a whole number from the lock, if it is one that can be."""
+    value = entry.get(key)
+    if value is None:
+        return None
+    first, last = pool.ranges[0]
+    if isinstance(value, int) and not isinstance(value, bool) and first <= value <= last:
+        return value
+    problems.add(
+        lock.where(path),
+        f"{key} must be a number from {first} to {last}",
+        "delete the line and write the lock anew",
+    )
+    return None
+
+
 def network_path(network: Network) -> str:
     return f"projects/{network.project}/networks/{network.name}"
+
+
+def host_path(name: str) -> str:
+    return f"hosts/{name}"
 
 
 def router_path(key: tuple[str, str]) -> str:
@@ -78,6 +114,8 @@ def port_path(port: Port) -> str:
     """
     if port.device_owner == "":
         return f"projects/{port.project}/ports/{port.name}"
+    if port.device_owner == FLOATING_IP_AGENT_OWNER:
+        return f"projects/{port.project}/networks/{port.network}/fip/{port.host}"
     if port.device_owner == DHCP_OWNER or port.router is None:
         return f"projects/{port.project}/networks/{port.network}/dhcp/{port.host}"
     router = router_path(port.router)
@@ -85,4 +123,6 @@ def port_path(port: Port) -> str:
         return f"{router}/gateway"
     if port.device_owner == ROUTER_HA_OWNER:
         return f"{router}/ha/{port.host}"
+    if port.device_owner == ROUTER_SNAT_OWNER:
+        return f"{router}/snat/{port.project}/{port.network}"
     return f"{router}/interfaces/{port.project}/{port.network}"

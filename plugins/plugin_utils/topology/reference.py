@@ -12,7 +12,8 @@ import sys
 import typing as t
 from pathlib import Path
 
-from .schema import ROOT, Attribute, ListOf, Named, Resource, Shape
+from .schema import ROOT
+from .shapes import Attribute, ListOf, Named, Resource, Shape
 
 BEGIN = "<!-- begin: made from schema.py -->\n"
 END = "<!-- end: made from schema.py -->\n"

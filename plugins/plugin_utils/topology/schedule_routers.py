@@ -1,7 +1,7 @@
 # Copyright (c) 2026 weft.fabric contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Placement of routers, and the ports they have in their networks.
+"""Placement of routers on network nodes. Where a distributed one routes is told by schedule_distributed.py.
 
 The lock holds a placement for as long as its hosts can have the router. A new one follows from rendezvous
 hashing: whom it ranks first, two at least, may be the preferred primary, and that one becomes it who is so
@@ -13,24 +13,11 @@ from __future__ import annotations
 from collections import Counter
 
 from .lockfile import Lock
-from .model import (
-    HA_CIDR,
-    HA_NETWORK,
-    HA_SUBNET,
-    ROUTER_GATEWAY_OWNER,
-    ROUTER_HA_OWNER,
-    ROUTER_INTERFACE_OWNER,
-    Binding,
-    FixedIp,
-    Host,
-    Network,
-    Port,
-    Router,
-    Subnet,
-    Topology,
-)
+from .model import Host, Router, Topology
 from .pool import hashed, router_path
 from .problems import Problems
+from .router_ports import add_ports
+from .schedule_distributed import schedule_distributed
 
 # Of so many hosts the least loaded is taken: two choices are enough for an even spread, and more would move more.
 _CHOICES = 2
@@ -39,10 +26,16 @@ _CHOICES = 2
 def schedule_routers(topology: Topology, nodes: list[Host], lock: Lock, problems: Problems) -> None:
     """Place every router and add its ports."""
     placement = _Placement(topology, nodes, lock, problems)
-    placement.place(list(topology.routers()))
+    placement.place([router for router in topology.routers() if _is_centralised(router)])
     for router in topology.routers():
         if router.nodes:
-            _add_ports(topology, router, lock)
+            add_ports(topology, router, lock)
+    schedule_distributed(topology, problems)
+
+
+def _is_centralised(router: Router) -> bool:
+    """Tell whether anything of a router is on a network node: of a distributed one what leads out of the fabric."""
+    return not router.distributed or router.external_gateway is not None
 
 
 def wanted_nodes(router: Router) -> int:
@@ -128,78 +121,3 @@ def router_networks(router: Router) -> list[tuple[str, str]]:
     if router.external_gateway is not None:
         keys.append(router.external_gateway.network)
     return list(dict.fromkeys(keys))
-
-
-def _add_ports(topology: Topology, router: Router, lock: Lock) -> None:
-    legs: dict[tuple[str, str], list[FixedIp]] = {}
-    for interface in router.interfaces:
-        fixed = FixedIp(interface.subnet, interface.address, pinned=True)
-        legs.setdefault(interface.network, []).append(fixed)
-    for key, fixed_ips in legs.items():
-        name = f"router:{router.project}:{router.name}:{key[0]}:{key[1]}"
-        _add(topology, router, topology.network(key), name, ROUTER_INTERFACE_OWNER, fixed_ips)
-    if router.external_gateway is not None:
-        gateway = router.external_gateway
-        network = topology.network(gateway.network)
-        if not gateway.fixed_ips_given:
-            gateway.fixed_ips = _gateway_addresses(network, router, lock)
-        name = f"gateway:{router.project}:{router.name}"
-        _add(topology, router, network, name, ROUTER_GATEWAY_OWNER, gateway.fixed_ips)
-    if router.ha:
-        _add_ha_ports(topology, router)
-
-
-def _add(topology: Topology, router: Router, network: Network, name: str, owner: str, fixed_ips: list[FixedIp]) -> None:
-    """Add a leg on every node. Its ports share the list of addresses: what one is given, all have."""
-    prefix = "qg" if owner == ROUTER_GATEWAY_OWNER else "qr"
-    ports = topology.router_ports.setdefault(network.key, [])
-    ports.extend(_port(router, network, name, owner, prefix, fixed_ips, host) for host in router.nodes)
-
-
-def _add_ha_ports(topology: Topology, router: Router) -> None:
-    """Add the ports through which a router's nodes hear each other."""
-    network = topology.projects[router.project].networks.get(HA_NETWORK)
-    if network is None:
-        network = _ha_network(topology, router)
-        topology.projects[router.project].networks[HA_NETWORK] = network
-    ports = topology.router_ports.setdefault(network.key, [])
-    for host in router.nodes:
-        name = f"ha:{router.name}:{host}"
-        ports.append(_port(router, network, name, ROUTER_HA_OWNER, "ha", [FixedIp(HA_SUBNET)], host))
-
-
-def _ha_network(topology: Topology, router: Router) -> Network:
-    network = Network(HA_NETWORK, router.project, router.where, type=topology.tunnel_type, dhcp_servers=0)
-    network.subnets[HA_SUBNET] = Subnet(HA_SUBNET, router.where, HA_CIDR, enable_dhcp=False)
-    return network
-
-
-def _port(
-    router: Router, network: Network, name: str, owner: str, prefix: str, fixed_ips: list[FixedIp], host: str
-) -> Port:
-    port = Port(
-        name=name,
-        project=network.project,
-        network=network.name,
-        where=router.where,
-        host=host,
-        fixed_ips=fixed_ips,
-        fixed_ips_given=True,
-        device_owner=owner,
-        router=router.key,
-    )
-    port.binding = Binding(kind="veth", namespace=f"qrouter-{router.id}", interface=f"{prefix}-{port.id[:11]}")
-    return port
-
-
-def _gateway_addresses(network: Network, router: Router, lock: Lock) -> list[FixedIp]:
-    """Return where a gateway has addresses when the file does not say: in one subnet of each IP version.
-
-    A subnet where it has an address stays: one that is added beside it changes nothing.
-    """
-    locked = lock.get(f"{router_path(router.key)}/gateway").get("addresses")
-    held = locked if isinstance(locked, dict) else {}
-    chosen: dict[int, str] = {}
-    for subnet in sorted(network.subnets.values(), key=lambda subnet: subnet.name not in held):
-        chosen.setdefault(subnet.ip_version, subnet.name)
-    return [FixedIp(name) for _version, name in sorted(chosen.items())]

@@ -5,54 +5,11 @@
 
 from __future__ import annotations
 
-import typing as t
-from dataclasses import dataclass
-
 from . import kinds
-from .kinds import Address, Choice, Cidr, Free, Kind, OptionalAddress, Whole
+from .kinds import Address, Choice, Cidr, Free, OptionalAddress, Whole
 from .model import BINDING_KINDS, HOST_ROLES, PROVIDER_TYPES, TUNNEL_TYPES
-
-
-@dataclass(frozen=True)
-class Resource:
-    """A mapping with known keys."""
-
-    noun: str
-    attributes: tuple[Attribute, ...]
-    free_prefix: str = ""  # keys that begin so are handed through to Ansible
-
-    def attribute(self, name: str) -> Attribute:
-        return next(attribute for attribute in self.attributes if attribute.name == name)
-
-
-@dataclass(frozen=True)
-class Named:
-    """A mapping from names to resources."""
-
-    resource: Resource
-    key: Kind = kinds.NAME
-
-
-@dataclass(frozen=True)
-class ListOf:
-    """A list."""
-
-    item: Kind | Resource
-
-
-Shape = Kind | Resource | Named | ListOf
-
-
-@dataclass(frozen=True)
-class Attribute:
-    """One key: what it takes, whether it must be there, what it is when it isn't, and what it is for."""
-
-    name: str
-    shape: Shape
-    help: str
-    required: bool = False
-    default: t.Any = None
-
+from .schema_switches import SWITCH
+from .shapes import Attribute, ListOf, Named, Resource
 
 A = Attribute
 
@@ -318,6 +275,7 @@ ROOT = Resource(
         A("defaults", DEFAULTS, "What holds where a resource doesn't say."),
         A("physical_networks", Named(PHYSICAL_NETWORK), "Segments outside the fabric that provider networks live on."),
         A("hosts", Named(HOST), "The machines, by inventory name."),
+        A("switches", Named(SWITCH), "The physical switches, by inventory name."),
         A("projects", Named(PROJECT), "The tenants, by name."),
     ),
 )
@@ -327,4 +285,4 @@ def is_free(depth: int, key: str) -> bool:
     """Tell whether what stands below a key belongs to Ansible. depth 1 is the top, 3 a host's attributes."""
     if depth == 1:
         return key in ("compose", "groups", "keyed_groups")
-    return depth == 3 and (key == "vars" or key.startswith("ansible_"))
+    return depth == 3 and (key in ("vars", "credentials") or key.startswith("ansible_"))

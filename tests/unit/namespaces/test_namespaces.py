@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.weft.fabric.plugins.module_utils import (
     command,
     namespaces_info,
+    netns,
 )
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
 from ansible_collections.weft.fabric.tests.unit.namespaces.private_network import ask, ip, links
@@ -142,12 +143,27 @@ def test_another_kind_replaces_the_link() -> None:
     assert links()["dev1"]["linkinfo"]["info_kind"] == "veth"
 
 
-def test_a_port_moves_to_another_namespace() -> None:
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_port_moves_to_another_namespace(stays: bool) -> None:
+    """A switch has the host's end open, and would go on listening to one that is gone."""
     run(inside(FULL))
-    told = changes(inside(name="weft-t-a"), inside(FULL, name="weft-t-b"), purge=True)
-    assert told[:2] == ["create namespace weft-t-b", "create veth eth0 in weft-t-b with peer tap1"]
-    assert "eth0" in links("weft-t-b")
-    assert links("weft-t-a") == {}
+    index = links()["tap1"]["ifindex"]
+    origin = [inside(name="weft-t-a")] if stays else []
+    told = changes(*origin, inside(FULL, name="weft-t-b"), purge=True)
+    assert told[:2] == ["create namespace weft-t-b", "move veth eth0 from weft-t-a to weft-t-b"]
+    assert told[2:] == ([] if stays else ["remove namespace weft-t-a"])
+    inner = links("weft-t-b")["eth0"]
+    assert (inner["address"], inner["mtu"], inner["global"]) == (MAC, 1450, set(FULL["addresses"]))
+    assert "UP" in inner["flags"]
+    assert links()["tap1"]["ifindex"] == index
+    assert (links("weft-t-a") == {}) if stays else ("weft-t-a" not in netns.names()[0])
+
+
+def test_a_port_moves_and_another_of_its_name_comes() -> None:
+    run(inside(veth(peer="tap1")))
+    told = changes(inside(veth(peer="tap2")), inside(veth(peer="tap1"), name="weft-t-b"), purge=True)
+    assert "create veth eth0 in weft-t-b with peer tap1" in told
+    assert set(links()) == {"tap1", "tap2"}
 
 
 # Size

@@ -128,7 +128,7 @@ def test_whatever_is_accepted_stays_one_line_of_plain_words(place: str, text: st
         ([inside(routes=[several({"via": "fd00::1"})])], "10.9.0.0/16 and its nexthops mix IPv4 and IPv6"),
         ([inside(routes=[{"to": "0.0.0.0/0", "dev": "a"}, {"to": "default", "via": "10.0.0.1"}])], "listed twice"),
         ([inside(rules=[{"priority": 1, "from": "10.0.0.0/8", "to": "fd00::/64", "table": 1}])], "mix IPv4 and IPv6"),
-        ([inside(rules=[{"priority": 0, "table": 1}])], "0 is not a number from 1 to 32765"),
+        ([inside(rules=[{"priority": 0, "table": 1}])], "0 is not a number from 1 to 4294967295"),
     ],
 )
 def test_what_makes_no_sense_is_refused(items: list[Item], message: str) -> None:

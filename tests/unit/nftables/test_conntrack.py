@@ -21,6 +21,7 @@ from ansible_collections.weft.fabric.tests.unit.nftables.runs import (
     PORT,
     PORT_TYPE,
     ROUTER,
+    TABLE,
     TCP_UDP,
     Item,
     addresses,
@@ -283,6 +284,33 @@ def test_a_table_that_goes_ends_the_sessions_of_its_elements(session: Opener) ->
     run(router(BOTH, state="absent"))
     assert not gone.lives()
     assert entries("-g") == set()
+
+
+@pytest.mark.usefixtures("wired")
+def test_a_table_that_nobody_speaks_of_ends_what_it_has_translated_and_nothing_else(session: Opener) -> None:
+    """Else the next holder of the address would not hear of whoever comes from the same port as before."""
+    ip("link set lo alias weft.fabric", namespace=ROUTER)
+    forwarded = [(SECOND, 2222, "10.0.0.10", 22)]
+    run(router({FIRST: "10.0.0.9"}, forwarded))
+    session(CLIENT, (INSIDE, "10.0.0.9"), FIRST, 80, 80)
+    session((INSIDE, "10.0.0.9"), CLIENT, CLIENT[1], 81, 81)
+    session(CLIENT, (INSIDE, "10.0.0.10"), SECOND, 2222, 22)
+    stay = {insert("10.0.0.9", "10.0.1.9", 80), insert("192.0.2.1", SECOND, 2223)}
+    session((INSIDE, "10.0.0.10"), CLIENT, CLIENT[1], 82, 82)  # with the router's address
+    assert run(purge=True)["changes"] == [f"remove table {TABLE}"]
+    found = entries()
+    assert stay <= found
+    assert any(entry.endswith("203.0.113.2:82") for entry in found)
+    assert not any(entry.endswith((f"{FIRST}:80", "203.0.113.2:81", f"{SECOND}:2222")) for entry in found)
+
+
+@pytest.mark.usefixtures("wired")
+def test_a_map_that_goes_from_a_table_ends_what_it_has_translated(session: Opener) -> None:
+    run(router({FIRST: "10.0.0.9"}))
+    gone = session(CLIENT, (INSIDE, "10.0.0.9"), FIRST, 80, 80)
+    changes(table(chain("prerouting")))
+    assert not any(FIRST in entry for entry in entries())
+    assert not gone.lives()
 
 
 @pytest.mark.usefixtures("wired")

@@ -71,12 +71,22 @@ def test_the_oldest_core_is_the_same_everywhere(root: Path, runtime: dict) -> No
     assert re.search(rf"ansible-core\D+{re.escape(oldest)}", (root / "README.md").read_text(encoding="utf-8"))
 
 
-def test_a_controller_needs_nothing_but_ansible(root: Path) -> None:
-    """What an execution environment would have to install besides must be told to ansible-builder as well."""
+def test_an_execution_environment_has_what_a_controller_needs(root: Path) -> None:
+    """What the quick start installs besides Ansible itself must be told to ansible-builder as well."""
     lines = (root / "tools/requirements/controller.in").read_text(encoding="utf-8").splitlines()
     needed = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    assert [name for name in needed if not name.startswith("ansible-core")] == []
-    assert "python" not in yaml.safe_load((root / "meta/execution-environment.yml").read_text())["dependencies"]
+    dependencies = yaml.safe_load((root / "meta/execution-environment.yml").read_text(encoding="utf-8"))["dependencies"]
+
+    told = (root / dependencies["python"]).read_text(encoding="utf-8").split()
+    assert told == [name for name in needed if not name.startswith("ansible-core")]
+
+
+def test_the_oldest_netconf_client_is_the_same_everywhere(root: Path) -> None:
+    oldest = re.search(r"ncclient>=(\d+\.\d+\.\d+)", (root / "meta/ee-requirements.txt").read_text(encoding="utf-8"))[1]
+
+    assert f"ncclient~={oldest}," in (root / "tools/requirements/oldest.in").read_text(encoding="utf-8")
+    for told in ("docs/dependencies.md", "plugins/doc_fragments/switch.py"):
+        assert f"ncclient {oldest} or newer" in (root / told).read_text(encoding="utf-8"), told
 
 
 def test_no_sanity_finding_is_ignored(root: Path) -> None:

@@ -58,9 +58,15 @@ projects:
     routers: {r1: {ha: true, hosts: [net2, net1], interfaces: [{network: web}]}}
 """
 
+# The same, but that two routers are distributed, one of which leads nowhere outside.
+SPREAD = TOPOLOGY.replace("hosts: [net1, net2]\n", "distributed: true\n        hosts: [net1, net2]\n").replace(
+    "r1: {ha: true, hosts: [net2, net1],", "r1: {ha: true, distributed: true,"
+)
 
-def router(name: str, *nodes: str, ha: bool = True) -> dict[str, t.Any]:
-    return {"name": name, "id": f"id-{name}", "kind": "HA" if ha else "centralised", "ha": ha, "nodes": list(nodes)}
+
+def router(name: str, *nodes: str, ha: bool = True, parts: t.Sequence[str] = ()) -> dict[str, t.Any]:
+    kind = ("HA" if ha else "centralised") if not parts else "HA, distributed" if ha else "distributed"
+    return {"name": name, "id": f"id-{name}", "kind": kind, "ha": ha, "nodes": list(nodes), "parts": list(parts)}
 
 
 def role(state: str | None = "backup", **changes: t.Any) -> dict[str, t.Any]:
@@ -83,5 +89,14 @@ def role(state: str | None = "backup", **changes: t.Any) -> dict[str, t.Any]:
 
 def answer(drained: bool = False, health: dict[str, int] | None = None, **status: t.Any) -> dict[str, t.Any]:
     """What a host answers; a router is named without what its id begins with."""
-    found = {f"id-{name.replace('_', '/')}": value for name, value in status.items()}
-    return {"drained": drained, "health": health or {}, "status": found}
+    return {"drained": drained, "health": health or {}, "status": by_id(status)}
+
+
+def part(**parts: list[str] | None) -> dict[str, t.Any]:
+    """What a host answers that has parts of distributed routers: their addresses, or None for one that is not there."""
+    found = {name: {"active": held is not None, "addresses": held or []} for name, held in parts.items()}
+    return {**answer(), "parts": by_id(found)}
+
+
+def by_id(values: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {f"id-{name.replace('_', '/')}": value for name, value in values.items()}

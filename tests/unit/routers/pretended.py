@@ -56,7 +56,7 @@ class World:
 
     def begin(self, routers: dict[str, list[str]], alone: dict[str, str]) -> None:
         """Have HA routers with the first of their nodes as primary, and others without a standby."""
-        hosts = sorted({host for nodes in routers.values() for host in nodes} | set(alone.values()))
+        hosts = sorted({host for nodes in routers.values() for host in nodes} | set(alone.values()) | {"cmp1"})
         self.save(
             {
                 "hosts": {host: {"drained": False, "answers": True} for host in hosts},
@@ -91,7 +91,7 @@ class World:
 
     # what the modules do
 
-    def info(self, host: str, _arguments: t.Any, _check_mode: bool) -> dict[str, t.Any]:
+    def info(self, host: str, arguments: dict[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
         state = self.load()
         if not state["hosts"][host]["answers"]:
             return {"unreachable": True, "msg": "no route to host"}
@@ -102,7 +102,15 @@ class World:
         for name, where in state["alone"].items():
             if host == where:
                 status[name] = {"ha": False, "active": True, "addresses": ["10.0.0.1/24"]}
-        return {"changed": False, "drained": state["hosts"][host]["drained"], "health": {}, "status": status}
+        held = {"active": True, "addresses": ["10.0.0.1/24"]}
+        parts = dict.fromkeys(arguments.get("parts") or (), held)
+        return {
+            "changed": False,
+            "drained": state["hosts"][host]["drained"],
+            "health": {},
+            "status": status,
+            "parts": parts,
+        }
 
     def roles(self, host: str, arguments: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         state = self.load()

@@ -10,7 +10,7 @@ import typing as t
 import pytest
 
 from ansible_collections.weft.fabric.plugins.plugin_utils.routers import judge
-from ansible_collections.weft.fabric.tests.unit.routers.fabric import answer, role, router
+from ansible_collections.weft.fabric.tests.unit.routers.fabric import answer, part, role, router
 
 SINCE = "2026-09-21 14:13:20 UTC"
 
@@ -114,6 +114,48 @@ def test_a_router_without_a_standby_is_there_or_not() -> None:
         (answer(blue_r2={**there, "addresses": []}), "net1 holds none of its addresses: run weft.fabric.site"),
     ):
         assert judge.judge([alone], {"net1": given})[0].problems == [problem]
+
+
+SPREAD = router("blue/r3", "net1", "net2", parts=["cmp1", "cmp2"])
+ROLES = {"net1": answer(blue_r3=role("primary")), "net2": answer(blue_r3=role())}
+
+
+def test_a_distributed_router_has_a_role_and_parts() -> None:
+    held = part(blue_r3=["10.0.0.1/24"])
+    (verdict,) = judge.judge([SPREAD], {**ROLES, "cmp1": held, "cmp2": held})
+    assert (verdict.primary, verdict.problems, verdict.warnings) == ("net1", [], [])
+    assert judge.lines([verdict])[0].startswith("blue/r3 (HA, distributed): net1 primary since")
+    assert judge.lines([verdict])[0].endswith("; routes on cmp1, cmp2")
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        (None, "cmp2 does not answer: whether it routes is unknown"),
+        (answer(), "cmp2 has no part of it: run weft.fabric.site"),
+        (part(blue_r3=None), "cmp2 has no part of it: run weft.fabric.site"),
+        (part(blue_r3=[]), "cmp2 holds none of its part's addresses: run weft.fabric.site"),
+    ],
+)
+def test_a_part_that_is_missing_is_told(given: t.Any, problem: str) -> None:
+    (verdict,) = judge.judge([SPREAD], {**ROLES, "cmp1": part(blue_r3=["10.0.0.1/24"]), "cmp2": given})
+    assert verdict.problems == [problem]
+
+
+def test_a_node_that_has_a_part_too_and_does_not_answer_is_told_once() -> None:
+    both = router("blue/r3", "net1", "net2", parts=["net2"])
+    (verdict,) = judge.judge([both], {"net1": ROLES["net1"], "net2": None})
+    assert verdict.problems == ["net2 does not answer: whether it is primary is unknown"]
+
+
+@pytest.mark.parametrize("ha", [True, False])
+def test_a_distributed_router_that_leads_nowhere_outside_has_parts_only(ha: bool) -> None:
+    (verdict,) = judge.judge([router("blue/r3", ha=ha, parts=["cmp1"])], {"cmp1": part(blue_r3=["10.0.0.1/24"])})
+    assert verdict.problems == []
+    assert judge.lines([verdict])[0].endswith("distributed): routes on cmp1")
+    assert verdict.returned()["preferred"] is None
+    (verdict,) = judge.judge([{**router("blue/r3"), "kind": "distributed"}], {})
+    assert judge.lines([verdict]) == ["blue/r3 (distributed): nowhere, as nothing needs it"]
 
 
 @pytest.mark.parametrize(

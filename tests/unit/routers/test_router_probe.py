@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import typing as t
 from pathlib import Path
 
@@ -128,3 +129,15 @@ def test_a_way_has_its_targets() -> None:
             (Target("203.0.113.1", "outside"), Target("10.0.0.1", "the router itself")),
         )
     ]
+
+
+def test_a_number_that_is_used_again_is_nobody_to_be_ended(tmp_path: Path) -> None:
+    """The process is not the one that has written its number."""
+    with subprocess.Popen(["sleep", "60"]) as other:
+        try:
+            (tmp_path / "pid").write_text(f"{other.pid} 1\n", encoding="ascii")
+            assert router_probe.stop(str(tmp_path)) == []
+            assert other.poll() is None
+        finally:
+            other.kill()
+    assert not tmp_path.exists()

@@ -23,7 +23,7 @@ from ansible_collections.weft.fabric.tests.unit.vrrp.machine import INSIDE, LEG_
 # Leaves room for a busy machine; what a move really costs, the scenarios in the lab measure.
 PLANNED_MS = 300
 
-ROUTER = {"name": "blue/r1", "id": "r", "kind": "HA", "ha": True, "nodes": ["n1", "n2"]}
+ROUTER = {"name": "blue/r1", "id": "r", "kind": "HA", "ha": True, "nodes": ["n1", "n2"], "parts": []}
 
 
 def paths(node: Node) -> router_roles.Paths:
@@ -46,7 +46,7 @@ def status(node: Node) -> dict[str, t.Any]:
 
 
 def primaries(site: Site) -> list[int]:
-    return [node.number for node in site.nodes if "169.254.0.7/24" in router_roles_info.held_addresses(node.name)]
+    return [node.number for node in site.nodes if "169.254.0.7/24" in router_roles_info.held_addresses(node.namespace)]
 
 
 def verdict(site: Site) -> judge.Verdict:

@@ -11,8 +11,8 @@ import pytest
 
 from ansible_collections.weft.fabric.plugins.plugin_utils.routers.scope import ScopeError, find, ways
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.build import build
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import Topology
-from ansible_collections.weft.fabric.tests.unit.routers.fabric import TOPOLOGY
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import ROUTER_SNAT_OWNER, Topology
+from ansible_collections.weft.fabric.tests.unit.routers.fabric import SPREAD, TOPOLOGY
 
 
 @pytest.fixture
@@ -83,3 +83,47 @@ def test_a_third_host_measures_if_there_is_one_as_far_as_it_can(topology: Topolo
     # A router without a port or a DHCP server of ours in its networks can't be measured.
     assert sorted(measured) == ["blue/r1", "blue/r3", "red/r1"]
     assert all(way["namespace"].startswith("qdhcp-") for host in found if host != "cmp1" for way in found[host])
+
+
+@pytest.fixture
+def spread(tmp_path: Path) -> Topology:
+    path = tmp_path / "spread.yml"
+    path.write_text(SPREAD, encoding="utf-8")
+    return build(str(path))
+
+
+def test_a_status_is_about_the_parts_of_distributed_routers_too(spread: Topology) -> None:
+    scope = find(spread, with_parts=True)
+    described = {item["name"]: (item["kind"], item["nodes"], item["parts"]) for item in scope.described()}
+    assert described["blue/r1"] == (
+        "HA, distributed",
+        ["net1", "net2"],
+        ["cmp1", "net1", "net2", "net3"],
+    )  # r3 is a neighbour
+    assert described["red/r1"] == ("HA, distributed", [], ["cmp1"])
+    assert described["blue/r3"] == ("HA", ["net3", "net1", "net2"], [])
+    assert scope.hosts == ["cmp1", "net1", "net2", "net3"]
+    names = [item["name"] for item in find(spread, host="cmp1", with_parts=True).described()]
+    assert names == ["blue/r1", "red/r1"]
+
+
+def test_who_moves_roles_needs_no_host_that_has_none(spread: Topology) -> None:
+    scope = find(spread)
+    assert scope.hosts == ["net1", "net2", "net3"]
+    assert all(item["parts"] == [] for item in scope.described())
+    with pytest.raises(ScopeError, match="host cmp1 is no network node"):
+        find(spread, host="cmp1", needs_host=True)
+    with pytest.raises(ScopeError, match="router red/r1 is distributed and leads nowhere outside"):
+        find(spread, ["red/r1"], needs_choice=True)
+
+
+def test_a_distributed_router_is_measured_through_what_can_move(spread: Topology) -> None:
+    found = {way["router"]: (host, way) for host, items in ways(spread, spread.routers()).items() for way in items}
+    assert sorted(found) == ["blue/r1", "blue/r3"]
+    host, way = found["blue/r1"]
+    centralised = [port for port in spread.router_ports[("blue", "web")] if port.device_owner == ROUTER_SNAT_OWNER]
+    assert (host, way["mac"]) == ("cmp1", centralised[0].mac_address)
+    assert [target["what"] for target in way["targets"]] == [
+        "gateway of admin/public, through the router",
+        "the router itself",
+    ]

@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology import build
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import resource_id
 from ansible_collections.weft.fabric.tests.unit.namespaces.private_network import ip, private_network
-from ansible_collections.weft.fabric.tests.unit.routers.fabric import TOPOLOGY
+from ansible_collections.weft.fabric.tests.unit.routers.fabric import SPREAD, TOPOLOGY
 from ansible_collections.weft.fabric.tests.unit.routers.pretended import World
 
 COLLECTIONS = Path(build.__file__).parents[6]
@@ -171,6 +171,23 @@ def test_a_host_that_does_not_answer_is_a_problem_and_not_the_end(pretended: Pre
     done = pretended.run("router_failover", "host=net1")
     assert "blue/r1: nowhere to go from net1: net2 does not answer" in done.stdout + done.stderr
     assert pretended.world.log == []
+
+
+def test_distributed_routers_have_a_role_that_moves_and_parts_that_are_looked_at(pretended: Pretended) -> None:
+    (pretended.directory / "topology.yml").write_text(SPREAD, encoding="utf-8")
+    told = pretended.good("router_status")
+    assert "blue/r1 (HA, distributed): net1 primary since" in told
+    assert "routes on cmp1, net1, net2 and 1 more" in told
+    assert "red/r1 (HA, distributed): routes on cmp1" in told
+    state = pretended.world.load()
+    state["hosts"]["cmp1"]["answers"] = False
+    pretended.world.save(state)
+    done = pretended.run("router_status")
+    assert done.returncode == 2
+    assert "red/r1: cmp1 does not answer: whether it routes is unknown" in done.stdout
+    # To move a role, nobody needs the hosts of the machines.
+    pretended.good("router_failover", "router=blue/r1")
+    assert pretended.primaries()["blue/r1"] == "net2"
 
 
 def test_a_measurement_outlives_its_module_and_does_not_hold_up_ansible(operator: Operator) -> None:

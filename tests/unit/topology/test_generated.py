@@ -19,7 +19,10 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.build import 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.kinds import Free, Kind
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.load import load
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.problems import TopologyError
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.schema import ROOT, ListOf, Named, Resource, Shape
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.schema import ROOT
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.shapes import ListOf, Named, Resource, Shape
+
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ7Rk3HeJqyEQ9CEzqzC3y4pGZtbi8+1e5xAqvR9vZ2V"
 
 # Every attribute of every resource, in use.
 COMPLETE: dict[str, t.Any] = {
@@ -60,9 +63,64 @@ COMPLETE: dict[str, t.Any] = {
             "physical_networks": {"physnet1": {"interface": "eth2"}},
         },
     },
+    "switches": {
+        "leaf1": {
+            "driver": "openconfig",
+            "address": "leaf1.example",
+            "port": 8300,
+            "credentials": {
+                "username": "weft",
+                "password": "{{ vault_leaf1_password }}",
+                "ssh_key_file": "~/.ssh/leaf1",
+            },
+            "host_key_checking": True,
+            "known_hosts": "/etc/ssh/known_hosts",
+            "allowed_vlans": ["100-199", 300],
+            "allowed_ports": ["Ethernet1", "Ethernet2", "Ethernet3", "Ethernet4", "Port-Channel1"],
+            "uplinks": ["Ethernet49"],
+            "owned_vlans": [1],
+            "manage_vlans": True,
+            "persist": "startup",
+            "physical_networks": ["physnet1"],
+            "timeout": 60,
+            "connect_timeout": 5,
+            "lock_timeout": 90,
+            "confirmed_commit": 0,
+            "vars": {"anything": 1},
+            "ports": {
+                "Port-Channel1": {
+                    "host": "net1",
+                    "physical_network": "physnet1",
+                    "members": ["Ethernet1", "Ethernet2"],
+                    "lacp": "active",
+                    "min_links": 1,
+                    "native": 100,
+                    "description": "net1, rack 7",
+                },
+                "Ethernet3": {
+                    "mode": "access",
+                    "network": "blue/tagged",
+                    "edge": True,
+                    "enabled": True,
+                    "neighbour": "machine.example",
+                    "expected_current": {"mode": "trunk", "native": 1, "allowed": ["10-20"]},
+                },
+                "Ethernet4": {"mode": "trunk", "native": 130, "allowed": ["blue/tagged", 140, "150-160"]},
+            },
+        },
+        "leaf2": {
+            "driver": "nxos",
+            "address": "198.51.100.3",
+            "credentials": {"username": "weft", "ssh_key_file": "/etc/weft/leaf2"},
+            "host_key": HOST_KEY,
+            "allowed_vlans": [120],
+            "ports": {"Eth1/1": {"vlan": 120, "expected_current": {"mode": "access", "vlan": 7}}},
+        },
+    },
     "projects": {
         "blue": {
             "networks": {
+                "tagged": {"type": "vlan", "physical_network": "physnet1", "segmentation_id": 120},
                 "web": {
                     "type": "vxlan",
                     "segmentation_id": 5000,
@@ -271,9 +329,10 @@ def _names(shown: str, path: Path_) -> bool:
 
 @pytest.mark.parametrize("wrong", [name for name in INJECTIONS if name != "long"])
 def test_every_name_refuses(wrong: str, tmp_path: Path) -> None:
-    for path in [("hosts", "net1"), ("projects", "blue"), ("projects", "blue", "networks", "web"),
-                 ("projects", "blue", "ports", "web-1"), ("physical_networks", "physnet1"),
-                 ("projects", "blue", "routers", "r1"), ("projects", "blue", "floating_ips", "one"),
+    for path in [("hosts", "net1"), ("switches", "leaf2"), ("projects", "blue"),
+                 ("projects", "blue", "networks", "web"), ("projects", "blue", "ports", "web-1"),
+                 ("physical_networks", "physnet1"), ("projects", "blue", "routers", "r1"),
+                 ("projects", "blue", "floating_ips", "one"),
                  ("projects", "blue", "networks", "web", "subnets", "web-v4")]:  # fmt: skip
         document = copy.deepcopy(COMPLETE)
         parent = at(document, path[:-1])

@@ -34,6 +34,13 @@ hosts:
     underlay: {address: 198.51.100.13}
     vars: {prefix: 192.0.2, untemplated: !unsafe "{{ prefix }}", enabled: yes, list: ["{{ prefix }}.1"]}
   spare: {roles: [compute_node], datapath_type: netdev, ansible_become_password: !vault secret}
+switches:
+  leaf1:
+    driver: eos
+    address: leaf1.example
+    credentials: {username: weft, password: "{{ vault_leaf1_password }}"}
+    allowed_vlans: [100-199]
+    vars: {rack: 7}
 compose: {weft_is_spare: weft_underlay_address is not defined}
 groups: {with_underlay: weft_underlay_address is defined}
 keyed_groups: [{key: weft_datapath_type, prefix: datapath}]
@@ -103,6 +110,8 @@ def test_graph(fabric: Path) -> None:
         "  |  |--spare",
         "  |--@router_node:",
         "  |  |--net1",
+        "  |--@switches:",
+        "  |  |--leaf1",
         "  |--@physnet_north_1:",
         "  |  |--net1",
         "  |--@project_blue_1:",
@@ -116,6 +125,8 @@ def test_graph(fabric: Path) -> None:
         "  |  |--cmp1",
         "  |--@datapath_netdev:",
         "  |  |--spare",
+        "  |--@switch_eos:",
+        "  |  |--leaf1",
     ]
 
 
@@ -136,6 +147,19 @@ def test_list(fabric: Path) -> None:
     assert found["project_blue_1"]["hosts"] == ["net1", "cmp1"]
 
 
+def test_a_switch_is_a_host_whose_login_nobody_has_rendered(fabric: Path) -> None:
+    found = as_json(inventory(fabric, "--list"))
+    leaf1 = found["_meta"]["hostvars"]["leaf1"]
+    assert leaf1["weft_switch_credentials"] == {"username": "weft", "password": "{{ vault_leaf1_password }}"}
+    assert (leaf1["ansible_connection"], leaf1["ansible_become"], leaf1["rack"]) == ("local", False, 7)
+    assert (leaf1["weft_switch_driver"], leaf1["weft_switch_address"]) == ("eos", "leaf1.example")
+    assert found["switches"]["hosts"] == found["switch_eos"]["hosts"] == ["leaf1"]
+    text = TOPOLOGY.replace('password: "{{ vault_leaf1_password }}"', "password: !vault secret")
+    (fabric / "topology.yml").write_text(text, encoding="utf-8")
+    leaf1 = as_json(inventory(fabric, "--list"))["_meta"]["hostvars"]["leaf1"]
+    assert leaf1["weft_switch_credentials"]["password"] == {"__ansible_vault": "secret"}
+
+
 def test_host_variables_are_ansibles(fabric: Path) -> None:
     found = as_json(inventory(fabric, "--host", "cmp1"))
     assert found["enabled"] is True
@@ -151,7 +175,7 @@ def test_host_variables_are_ansibles(fabric: Path) -> None:
 
 def test_export_has_the_same_hosts(fabric: Path) -> None:
     found = as_json(inventory(fabric, "--list", "--export"))
-    assert set(found["_meta"]["hostvars"]) == {"net1", "cmp1", "spare"}
+    assert set(found["_meta"]["hostvars"]) == {"net1", "cmp1", "spare", "leaf1"}
 
 
 def test_nothing_is_written_and_the_missing_lock_is_named_once(fabric: Path) -> None:
@@ -178,7 +202,7 @@ def test_a_directory_is_an_inventory(locked: Path) -> None:
     more = "plugin: weft.fabric.topology\npart_of: topology.yml\nhosts: {extra: {roles: [compute_node]}}\n"
     (locked / "more.yml").write_text(more, encoding="utf-8")
     result = inventory(locked, "--list", source="")
-    assert set(as_json(result)["_meta"]["hostvars"]) == {"net1", "cmp1", "spare", "extra"}
+    assert set(as_json(result)["_meta"]["hostvars"]) == {"net1", "cmp1", "spare", "extra", "leaf1"}
     assert result.stderr == ""
 
 

@@ -49,8 +49,8 @@ class UnitFile:
 
     def command(self, words: list[str]) -> list[str]:
         """Return a command in the unit's namespace."""
-        namespace = self.one("NetworkNamespacePath").rpartition("/")[2]
-        return ["ip", "netns", "exec", namespace, *words] if namespace else words
+        path = self.one("NetworkNamespacePath")
+        return ["ip", "netns", "exec", Path(path).resolve().name, *words] if path else words
 
 
 class FakeSystemd(Systemd):

@@ -53,6 +53,7 @@ class Node:
         self.number = number
         self.name = f"weft-t-{number}"
         self.namespace = f"qrouter-{self.name}"
+        self.centralised_namespace = f"snat-{self.name}"
         self.path = path / str(number)
         self.run_path = self.path / "weft-fabric-vrrp"
         self.paths = vrrp_program.Paths(

@@ -76,7 +76,7 @@ def test_injection_is_refused(place: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("item", "message"),
     [
-        (router(namespace="qrouter-other"), "VRRP router n: its namespace must be qrouter-n"),
+        (router(namespace="qrouter-other"), "VRRP router n: its namespace must be qrouter-n or snat-n"),
         (router(config=" "), "VRRP router n: config is missing"),
         (router(config=None), "VRRP router n: config is missing"),
         (router(conntrackd=""), "VRRP router n: conntrackd is missing"),
@@ -86,6 +86,11 @@ def test_what_is_refused(item: Item, message: str) -> None:
     with pytest.raises(FabricError) as caught:
         parse(item)
     assert str(caught.value) == message
+
+
+def test_a_router_is_in_one_of_its_two_namespaces() -> None:
+    assert parse(router())["n"].namespace == "qrouter-n"
+    assert parse(router(namespace="snat-n"))["n"].namespace == "snat-n"
 
 
 def test_a_router_is_listed_once() -> None:
@@ -185,7 +190,7 @@ def state(router: vrrp_current.Router, **changes: t.Any) -> vrrp_current.State:
 def plan(router: vrrp_current.Router, found: vrrp_current.State) -> list[str]:
     current = vrrp_current.Current({})
     current.routers[router.name] = found
-    current.refreshed = True
+    current.refreshed = router.files[vrrp_current.SESSIONS] is not None
     return [operation.text for operation in vrrp_plan.plan(current, {router.name: router}, False, {})]
 
 
@@ -200,6 +205,23 @@ def test_what_makes_a_restart_and_what_does_not() -> None:
     other = {**state(wanted).stamp, "interface": "ha-2"}
     assert plan(wanted, state(wanted, stamp=other)) == restart
     assert plan(wanted, state(wanted, stamp={**state(wanted).stamp, "config": "x"})) == ["reload VRRP router n"]
+
+
+def test_a_router_that_goes_on_in_another_namespace_ends_and_starts() -> None:
+    wanted = parse(router(namespace="snat-n", conntrackd="Sync {\n}\n"))["n"]
+    before = parse(router(conntrackd="Sync {\n}\n"))["n"]
+    assert plan(wanted, state(before, sessions=Unit(True, 2))) == [
+        "remove VRRP router n",
+        "create VRRP router n",
+        "start the session synchronisation of VRRP router n",
+        "start VRRP router n",
+    ]
+
+
+def test_a_link_that_is_gone_is_made_again() -> None:
+    wanted = parse(router())["n"]
+    found = state(wanted, files={**wanted.files, vrrp_current.NAMESPACE: None})
+    assert plan(wanted, found) == ["change namespace of VRRP router n"]
 
 
 def test_sessions_of_a_namespace_that_was_made_anew_are_told_again() -> None:

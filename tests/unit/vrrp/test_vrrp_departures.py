@@ -50,6 +50,38 @@ def test_a_router_that_goes_on_without_vrrp_keeps_its_addresses_when_the_ha_link
     assert depart(primary, gone) == []
 
 
+def _wire(node: Node) -> None:
+    """Make the other namespace, with devices of the same names."""
+    ip(f"netns add {node.centralised_namespace}")
+    lines = ["link add ha-1 type veth peer name qr-1", "link add qg-1 type veth peer name other"]
+    up = [f"link set {name} up" for name in ("lo", "ha-1", "qr-1", "qg-1", "other")]
+    ip(*lines, *up, "addr add 169.254.192.1/18 dev ha-1", namespace=node.centralised_namespace)
+
+
+def test_a_router_that_goes_on_in_another_namespace_leaves_the_first_as_it_is(primary: Node) -> None:
+    """And the next to come finds nothing of it: what both do is what a prediction has told."""
+    held = primary.addresses()
+    _wire(primary)
+    moved = primary.item(namespace=primary.centralised_namespace, peers=[])
+    foretold = primary.run(moved, check_mode=True)["changes"]
+    made = depart(primary, moved)
+    assert made == [f"remove VRRP router {primary.name}"]
+    assert primary.addresses() == held
+    assert depart(primary, moved) == []
+    made += primary.run(moved)["changes"]
+    assert sorted(foretold) == sorted(made)
+    assert primary.describe()["routers"][0]["namespace"] == primary.centralised_namespace
+    assert primary.run(moved)["changes"] == []
+
+
+def test_a_router_moves_to_another_namespace_without_a_departure_too(primary: Node) -> None:
+    _wire(primary)
+    moved = primary.item(namespace=primary.centralised_namespace, peers=[])
+    primary.run(moved)
+    primary.wait_for_role("primary")
+    assert primary.run(moved)["changes"] == []
+
+
 def test_a_router_that_is_no_longer_listed_leaves_with_a_purge_only(primary: Node) -> None:
     assert depart(primary, purge=False) == []
     assert depart(primary) == [f"remove VRRP router {primary.name}"]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import typing as t
@@ -15,6 +16,7 @@ import pytest
 
 from ansible_collections.weft.fabric.plugins.module_utils import vrrp_files, vrrp_program, vrrp_routers
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError, reconcile
+from ansible_collections.weft.fabric.plugins.module_utils.systemd import Unit
 from ansible_collections.weft.fabric.tests.unit.namespaces.private_network import ip
 from ansible_collections.weft.fabric.tests.unit.vrrp.fake_systemd import wait_for
 from ansible_collections.weft.fabric.tests.unit.vrrp.machine import LEG_MAC, ROUTES, Node
@@ -43,7 +45,7 @@ def test_life_cycle(node: Node) -> None:
         (node.item(**no_peers, forwarding=[]), ["reload vrrp"]),
         (node.item(), []),
         (node.item(conntrackd=node.sessions() + "# x\n"), ["stop sessions", "start sessions"]),
-        (node.item(conntrackd=None), ["stop sessions"]),
+        (node.item(conntrackd=None), ["stop sessions", "stop timer"]),
         ({"name": node.name, "state": "absent"}, ["stop vrrp sessions"]),
     ]
     for item, expected in steps:
@@ -210,6 +212,60 @@ def test_one_that_does_not_start_does_not_have_the_others_restarted(
     assert node.systemd.forget() == []
 
 
+@pytest.mark.parametrize("started", [True, False], ids=["started", "not started"])
+def test_a_run_that_was_killed_while_daemons_start_restarts_none(
+    node: Node, monkeypatch: pytest.MonkeyPatch, started: bool
+) -> None:
+    """A healthy primary is left alone; one that has not started is started."""
+    start = node.systemd.start
+
+    def killed(names: t.Sequence[str]) -> None:
+        if node.unit not in names or started:
+            start(names)
+        if node.unit in names:
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(node.systemd, "start", killed)
+        with pytest.raises(Killed):
+            node.run(node.item(peers=[]))
+    node.systemd.forget()
+    if started:
+        node.wait_for_role("primary")
+    node.run(node.item(peers=[]))
+    assert verbs(node) == ([] if started else ["start vrrp"])
+    assert not node.run(node.item(peers=[]))["changed"]
+    # What the daemon has not been told yet, it is told.
+    node.run(node.item(peers=[], config=node.config([FLOATING])))
+    assert verbs(node) == ["reload vrrp"]
+
+
+def test_the_timer_goes_with_the_last_router_that_tells_its_sessions(node: Node) -> None:
+    node.run(node.item())
+    other = {"name": "other", "state": "absent"}
+    assert not node.run(other)["changed"], "a router that is not listed goes on telling"
+    node.systemd.forget()
+    changes = node.run({"name": node.name, "state": "absent"})["changes"]
+    assert changes == [f"remove VRRP router {node.name}", f"stop {vrrp_program.REFRESH_TIMER}"]
+    assert node.systemd.timers == set()
+    assert not node.run({"name": node.name, "state": "absent"})["changed"]
+
+
+def test_a_configuration_that_never_ran_is_tested_again(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(names: t.Sequence[str]) -> None:
+        if node.unit in names:
+            raise FabricError("systemctl start failed: no memory")
+
+    item = node.item(config=node.config().replace("priority 100", "prioritee 100"))
+    with monkeypatch.context() as patched:
+        patched.setattr(node.systemd, "start", refused)
+        patched.setattr(vrrp_routers, "_test", lambda _router: None)
+        with pytest.raises(FabricError, match="no memory"):
+            node.run(item)
+    with pytest.raises(FabricError, match="nothing was changed: keepalived refuses"):
+        node.run(item)
+
+
 def test_a_router_starts_without_its_sessions_and_says_so(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     start = node.systemd.start
 
@@ -261,6 +317,25 @@ def test_a_router_can_go_on_without_vrrp(node: Node) -> None:
     node.run({"name": node.name, "state": "absent", "keep_addresses": True})
     assert (node.addresses(), node.routes(), node.forwards()) == (held, routes, "1")
     assert not (node.run_path / node.name).exists()
+
+
+def test_systemd_is_not_asked_where_no_such_router_ever_was(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_pattern: str) -> dict[str, Unit]:
+        raise FabricError("systemctl not found")
+
+    absent = {"name": node.name, "state": "absent", "keep_addresses": True}
+    with monkeypatch.context() as patched:
+        patched.setattr(node.systemd, "units", refused)
+        assert not node.run(absent, purge=True)["changed"]
+    node.run(node.item(peers=[]))
+    # What still runs is looked for, also when its files are lost.
+    shutil.rmtree(node.paths.directory)
+    for path in vrrp_program.file_names(node.paths):
+        Path(path).unlink(missing_ok=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(node.systemd, "units", refused)
+        with pytest.raises(FabricError, match="systemctl not found"):
+            node.run(absent, purge=True)
 
 
 def test_the_limit_of_watches_is_raised_when_it_is_low(node: Node) -> None:

@@ -30,8 +30,9 @@ class CallbackModule(CallbackBase):
     CALLBACK_NAME = "record"
     CALLBACK_NEEDS_ENABLED = True
 
-    def _write(self, result):
+    def _write(self, result, failed=False):
         row = {"host": result._host.get_name(), "task": result._task.get_name(), "result": dict(result._result)}
+        row["failed"] = failed
         with open(self.get_option("path"), "a", encoding="utf-8") as stream:
             stream.write(json.dumps(row, default=str) + "\n")
 
@@ -39,4 +40,4 @@ class CallbackModule(CallbackBase):
         self._write(result)
 
     def v2_runner_on_failed(self, result, ignore_errors=False):
-        self._write(result)
+        self._write(result, failed=True)

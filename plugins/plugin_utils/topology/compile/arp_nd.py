@@ -20,13 +20,8 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.flows
     Flows,
     reg,
 )
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import (
-    NetworkView,
-    cookie_of,
-    sole_owner,
-)
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.eui64 import link_local
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import IPAddress, IPNetwork, Port
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import NetworkView, cookie_of
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import IPAddress, Port
 
 NETWORK = pipeline.REG_NETWORK
 _SOLICITED_AND_OVERRIDE = 0x60000000
@@ -48,7 +43,7 @@ def add_frame(flows: Flows) -> None:
 def add_network(flows: Flows, network: NetworkView) -> None:
     """Add the answers for every address of a network that has exactly one owner."""
     register = reg(NETWORK, network.vlan)
-    for address, port in _owned(network):
+    for address, port in network.owned:
         local = network.local_by_name.get(port.name)
         cookie = local.cookie if local else cookie_of(port.id)
         question, answer = _arp(address, port) if address.version == 4 else _nd(flows, address, port)
@@ -56,46 +51,6 @@ def add_network(flows: Flows, network: NetworkView) -> None:
         if local is not None:
             own = question.format(f"{register},in_port={local.reference}")
             flows.add(cookie, "arp_nd", 110, own, flows.goto("egress"))
-
-
-def _owned(network: NetworkView) -> list[tuple[IPAddress, Port]]:
-    """Return the addresses that belong to one port and to nobody else, with that port.
-
-    A leg of an HA router is one port, wherever it may be: all of its places have the same MAC.
-    """
-    owners: dict[IPAddress, list[Port]] = {}
-    for port in network.ports:
-        addresses = port.addresses
-        if network.has_ipv6:
-            addresses = [*addresses, link_local(port.mac_address)]
-        for address in dict.fromkeys(addresses):
-            owners.setdefault(address, []).append(port)
-    claims = _Claims(network)
-    return [
-        (address, ports[0])
-        for address, ports in owners.items()
-        if sole_owner(ports) and not claims.contest(address, ports[0])
-    ]
-
-
-class _Claims:
-    """The address pairs of a network: who may hold an address besides its owner."""
-
-    def __init__(self, network: NetworkView) -> None:
-        self._single: dict[IPAddress, list[tuple[Port, str]]] = {}
-        self._ranges: list[tuple[IPNetwork, Port, str]] = []
-        for port in network.ports:
-            for pair in port.allowed_address_pairs:
-                mac = pair.mac_address or port.mac_address
-                if pair.cidr.prefixlen == pair.cidr.max_prefixlen:
-                    self._single.setdefault(pair.cidr.network_address, []).append((port, mac))
-                else:
-                    self._ranges.append((pair.cidr, port, mac))
-
-    def contest(self, address: IPAddress, owner: Port) -> bool:
-        """Tell whether somebody but the owner, or the owner with another MAC, may hold an address."""
-        holders = self._single.get(address, []) + [(port, mac) for cidr, port, mac in self._ranges if address in cidr]
-        return any(port.name != owner.name or mac != owner.mac_address for port, mac in holders)
 
 
 def _arp(address: IPAddress, port: Port) -> tuple[str, str]:

@@ -10,7 +10,7 @@ port whose flows don't stand yet can neither send nor receive.
 from __future__ import annotations
 
 from ansible_collections.weft.fabric.plugins.module_utils import pipeline
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import arp_nd, names, port_security
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import arp_nd, dvr, fip, names, port_security
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.flows import (
     COOKIE_SHARED,
     LEARNED_SECONDS,
@@ -42,14 +42,19 @@ def compile_br_int(view: HostView) -> Flows:
     """Return the flows of a host's br-int."""
     flows = Flows(names.INTEGRATION_BRIDGE)
     _frame(flows)
+    for table in dict.fromkeys(filter(None, map(dvr.arrival_table, view.networks))):
+        flows.add(COOKIE_SHARED, table, 0, "", "drop")
     for network in view.networks:
         _classify_uplink(flows, network)
         for local in network.local:
             _classify_port(flows, network, local)
             port_security.add_port(flows, local, _learn_port(flows, network))
+        dvr.add_arrival(flows, network, _learn_uplink(flows, network))
         arp_nd.add_network(flows, network)
         _forward(flows, network)
         _flood(flows, network)
+    for agent in view.floating_ip_agents:
+        fip.add_agent(flows, view, agent)
     return flows
 
 
@@ -79,7 +84,9 @@ def _classify_uplink(flows: Flows, network: NetworkView) -> None:
         match, untag = f"{in_port(network.uplink)},{UNTAGGED}", ""
     else:
         match, untag = f"{in_port(network.uplink)},dl_vlan={tag}", "pop_vlan,"
-    actions = f"{untag}{set_reg(NETWORK, network.vlan)},{_learn_uplink(flows, network)}{flows.goto('forward')}"
+    table = dvr.arrival_table(network)
+    onward = flows.goto(table) if table else _learn_uplink(flows, network) + flows.goto("forward")
+    actions = f"{untag}{set_reg(NETWORK, network.vlan)},{onward}"
     flows.add(network.cookie, "classify", 100, match, actions)
 
 
@@ -88,7 +95,9 @@ def _forward(flows: Flows, network: NetworkView) -> None:
     network_match = reg(NETWORK, network.vlan)
     for mac, ports in network.ports_by_mac.items():
         here = network.here(ports)
-        if here:
+        if here and here[0].port.distributed:
+            dvr.add_forward(flows, network, here[0], _deliver(flows, here[0]), _to_uplink(network))
+        elif here:
             cookie = here[0].cookie if sole_owner(ports) else network.cookie
             flows.add(cookie, "forward", 90, f"{network_match},dl_dst={mac}", _to_owners(flows, network, ports, here))
         elif network.network.mac_learning:

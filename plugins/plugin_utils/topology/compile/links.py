@@ -7,7 +7,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import names, router, underlay
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import (
+    distributed,
+    fip,
+    names,
+    router,
+    underlay,
+)
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.bridges import resource_path
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.veth import addresses_of, veth
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import (
@@ -42,12 +48,15 @@ def compile_namespaces(view: HostView) -> Item:
 
 
 def _own_namespaces(view: HostView) -> t.Iterator[Item]:
-    """Return the namespaces of DHCP servers and routers."""
+    """Return the namespaces of DHCP servers, routers and floating IPs."""
     for network in view.networks:
         if network.dhcp_server is not None:
             yield _dhcp_namespace(view, network, network.dhcp_server)
     for router_view in view.routers:
         yield router.compile_namespace(view, router_view)
+    for router_view in view.distributed_routers:
+        yield distributed.compile_namespace(view, router_view)
+    yield from fip.compile_namespaces(view)
 
 
 def _dhcp_namespace(view: HostView, network: NetworkView, local: LocalPort) -> Item:

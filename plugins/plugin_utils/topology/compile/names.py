@@ -51,6 +51,21 @@ def router_namespace(router_id: str) -> str:
     return "qrouter-" + router_id
 
 
+def snat_namespace(router_id: str) -> str:
+    """Return the namespace of what a distributed router has on its network nodes."""
+    return "snat-" + router_id
+
+
+def floating_ip_namespace(network_id: str) -> str:
+    """Return the namespace through which a host's floating IPs reach an external network."""
+    return "fip-" + network_id
+
+
+def transit_names(router_id: str) -> tuple[str, str]:
+    """Return both ends of the pair between a router (first) and its floating IPs."""
+    return "rfp-" + router_id[:_ID_DIGITS], "fpr-" + router_id[:_ID_DIGITS]
+
+
 def provider_patches(bridge: str) -> tuple[str, str]:
     """Return both ends of the patch between br-int (first) and a provider bridge."""
     return _fitting("int-", bridge), _fitting("phy-", bridge)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import typing as t
 from ipaddress import IPv4Network, collapse_addresses
 
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import fip
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import router as routing
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import HostView, RouterView
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import (
@@ -42,13 +43,27 @@ _CONNECTIONS = (
 _PORTS = ["ipv4_addr", "inet_proto", "inet_service"]
 # Where the one address lies that only a primary has.
 _PRIMARY = IPv4Network("169.254.0.0/24")
+# The kernel looks up connections at -200.
+_BEFORE_TRACKING = -300
 _ACCEPT: Item = {"accept": None}
 _DROP: Item = {"drop": None}
 
 
 def compile_nftables(view: HostView) -> Item:
     """Return the arguments of nftables."""
-    return {"tables": [_table(router) for router in view.routers if has_table(router)]}
+    return {"tables": tables(view)}
+
+
+def tables(view: HostView) -> list[Item]:
+    """Return the tables of a host's routers."""
+    return [
+        *(_table(router) for router in view.routers if has_table(router)),
+        *(
+            _floating_table(router, ends[0].device)
+            for router in view.distributed_routers
+            if (ends := fip.transit(router))
+        ),
+    ]
 
 
 def has_table(router: RouterView) -> bool:
@@ -80,8 +95,42 @@ def _table(router: RouterView) -> Item:
     return {**item, "content": [*chains.values(), *item["content"], *rules]}
 
 
-def _chain(kind: str, hook: str, priority: int) -> Item:
-    return {"chain": {"name": hook, "type": kind, "hook": hook, "prio": priority, "policy": "accept"}}
+def _chain(kind: str, hook: str, priority: int, name: str | None = None) -> Item:
+    return {"chain": {"name": name or hook, "type": kind, "hook": hook, "prio": priority, "policy": "accept"}}
+
+
+def _floating_table(router: RouterView, device: str) -> Item:
+    """Return what a distributed router does on a host for the floating IPs that are with their ports there.
+
+    All that comes from the namespace of the floating IPs, and all that goes there, is theirs. Others are not tracked: a
+    connection that was seen here before its sender had a floating IP, or when the router was of another kind, would go
+    on as it was for as long as it lives.
+    """
+    chains = [_chain("filter", name, 0) for name in ("forward", "input")]
+    chains.append(_chain("filter", "prerouting", _BEFORE_TRACKING, "raw"))
+    chains += [_chain("nat", "prerouting", -100), _chain("nat", "postrouting", 100)]
+    come, go = _interface("iifname", "==", device), _interface("oifname", "==", device)
+    inside = _interface("iifname", "!=", device)
+    others = _match("!=", _ip("saddr"), "@floating")
+    floating = [str(floating_ip.fixed_address) for floating_ip in router.floating_ips]
+    to_inside = {"dnat": {"family": "ip", "addr": _look_up(_ip("daddr"), "fip_dnat")}}
+    to_outside = {"snat": {"family": "ip", "addr": _look_up(_ip("saddr"), "fip_snat")}}
+    return {
+        "namespace": router.namespace,
+        "family": "inet",
+        "name": TABLE,
+        "content": [
+            *chains,
+            *_floating_maps(router),
+            {"set": _set({"name": "floating", "type": "ipv4_addr"}, floating)},
+            _rule("raw", "who has no floating IP here", inside, others, {"notrack": None}),
+            _rule("input", "the router itself is nobody's business outside", come, _DROP),
+            _rule("prerouting", "to a floating IP", come, to_inside),
+            _rule("postrouting", "out with the floating IP", go, to_outside),
+            *_forward(device, snat=True),
+        ],
+        "conntrack": [{"map": name, "direction": direction} for name, direction in _CONNECTIONS if name == "fip_dnat"],
+    }
 
 
 def _nodes_only(device: str) -> t.Iterator[Item]:
@@ -92,7 +141,7 @@ def _nodes_only(device: str) -> t.Iterator[Item]:
     yield _rule("forward", "nobody is routed to them", _interface("oifname", "==", device), _DROP)
 
 
-def _maps(router: RouterView) -> t.Iterator[Item]:
+def _floating_maps(router: RouterView) -> t.Iterator[Item]:
     whole = [
         (str(floating_ip.address), str(floating_ip.fixed_address))
         for floating_ip in router.floating_ips
@@ -100,6 +149,10 @@ def _maps(router: RouterView) -> t.Iterator[Item]:
     ]
     yield _map("fip_dnat", "ipv4_addr", "ipv4_addr", [list(pair) for pair in whole])
     yield _map("fip_snat", "ipv4_addr", "ipv4_addr", [[fixed, floating] for floating, fixed in whole])
+
+
+def _maps(router: RouterView) -> t.Iterator[Item]:
+    yield from _floating_maps(router)
     singles: list[tuple[Item, str, int]] = []
     ranges: list[list[t.Any]] = []
     for floating_ip in router.floating_ips:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import names
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import dvr, names
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.flows import (
     COOKIE_SHARED,
     UNTAGGED,
@@ -29,6 +29,7 @@ def compile_providers(view: HostView) -> t.Iterator[Flows]:
         for network in networks:
             match = f"{in_port(patch)},dl_vlan={network.vlan}"
             flows.add(network.cookie, 0, 4, match, f"{_retag(network)},NORMAL")
+            dvr.add_provider(flows, view, network, patch, _retag(network), attachment.interface)
             if attachment.interface is not None:
                 _add_replicas(flows, network, patch, attachment.interface)
         if attachment.interface is not None:

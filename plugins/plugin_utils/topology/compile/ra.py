@@ -22,7 +22,12 @@ Item = dict[str, t.Any]
 
 def compile_advertisements(view: HostView, templates: t.Mapping[str, str]) -> Item:
     """Return the arguments of router_advertisements."""
-    return {"routers": [_router(router, templates.get(TEMPLATE)) for router in view.routers if advertises(router)]}
+    return {"routers": [_router(router, templates.get(TEMPLATE)) for router in advertisers(view)]}
+
+
+def advertisers(view: HostView) -> list[RouterView]:
+    """Return the routers of this host that have something to advertise."""
+    return [router for router in (*view.routers, *view.distributed_routers) if advertises(router)]
 
 
 def advertises(router: RouterView) -> bool:
@@ -38,7 +43,7 @@ def _router(router: RouterView, template: str | None) -> Item:
         "namespace": router.namespace,
         "config": render(TEMPLATE, template, router=name, interfaces=interfaces),
         # Of an HA router only the primary advertises: keepalived starts and stops it.
-        "start": not router.router.ha,
+        "start": router.ha is None,
     }
 
 

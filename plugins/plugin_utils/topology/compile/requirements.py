@@ -20,11 +20,11 @@ def compile_requirements(view: HostView) -> dict[str, t.Any]:
     programs = list(PROGRAMS)
     if any(network.dhcp_server for network in view.networks):
         programs.append("dnsmasq")
-    if any(nat.has_table(router) for router in view.routers):
+    if nat.tables(view):
         programs += TRANSLATION
     if any(router.ha for router in view.routers):
         programs += AVAILABILITY
-    if any(ra.advertises(router) for router in view.routers):
+    if ra.advertisers(view):
         programs.append("radvd")
     interfaces: dict[str, int] = {}
     underlay = view.host.underlay

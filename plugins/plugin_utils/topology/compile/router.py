@@ -61,8 +61,26 @@ def compile_namespace(view: HostView, router: RouterView) -> Item:
         links.append(veth(view, *router.ha, addresses_of(*router.ha)))
         item["neighbours"] = _peer_entries(router, router.ha)
     else:
-        item["routes"] = [_route(to, hops) for to, hops in routes(router).items()]
-    return {**item, "sysctls": _sysctls(router)}
+        item["routes"] = route_items(router)
+        if router.router.distributed:
+            # Not where addresses come and go with a role: with the last one of a leg the kernel forgets its neighbours.
+            item["neighbours"] = neighbours(router)
+    return {**item, "sysctls": sysctls(router)}
+
+
+def neighbours(router: RouterView) -> list[Item]:
+    """Return an entry for every address in the networks of a distributed router that is one port's alone.
+
+    A flow would answer a question about it, but with neither question nor answer no packet waits. An address that
+    several may hold is left to them: the last one that says so has it.
+    """
+    own = {leg.local.port.name for leg in router.legs}
+    return [
+        {"ip": str(address), "mac": port.mac_address, "dev": leg.device}
+        for leg in router.legs
+        for address, port in leg.network.owned
+        if port.name not in own and not (address.version == 6 and address.is_link_local)
+    ]
 
 
 def peers(router: RouterView, ha: Leg) -> list[Port]:
@@ -126,21 +144,27 @@ def _device_towards(router: RouterView, address: IPAddress) -> str | None:
 
 
 def _link(view: HostView, router: RouterView, leg: Leg) -> Item:
-    if router.router.ha:
+    if router.ha is not None:
         return veth(view, *leg)
     link = veth(view, *leg, addresses(router, leg))
     # In tunnels everybody is told by flows; on a physical network nobody knows that the router has come from elsewhere.
     return {**link, "announce": True} if leg.network.provider is not None else link
 
 
-def _route(to: IPNetwork, hops: list[Hop]) -> Item:
+def route_items(router: RouterView) -> list[Item]:
+    """Return the routes of a router as arguments."""
+    return [route_item(to, hops) for to, hops in routes(router).items()]
+
+
+def route_item(to: IPNetwork, hops: list[Hop]) -> Item:
+    """Return one route as an argument."""
     parts: list[Item] = [{**({"via": str(hop.via)} if hop.via else {}), "dev": hop.device} for hop in hops]
     return {"to": str(to), **parts[0]} if len(parts) == 1 else {"to": str(to), "nexthops": parts}
 
 
-def _sysctls(router: RouterView) -> Item:
+def sysctls(router: RouterView) -> Item:
     found = dict(_ROUTER)
-    if not router.router.ha:
+    if router.ha is None:
         # Who stands by forwards no IPv6: it would tell the network that it is a router, from the primary's MAC.
         found["net.ipv6.conf.all.forwarding"] = "1"
     found.update({f"net.ipv4.conf.all.{name}": value for name, value in _ALL_LEGS.items()})
@@ -150,5 +174,5 @@ def _sysctls(router: RouterView) -> Item:
     for scope in ("default", *legs):
         found.update({f"net.ipv6.conf.{scope}.{name}": value for name, value in _LEG_V6.items()})
         # Who stands by says nothing, so it must not have an address to say it from.
-        found[f"net.ipv6.conf.{scope}.addr_gen_mode"] = _NO_LINK_LOCAL if router.router.ha else _EUI64
+        found[f"net.ipv6.conf.{scope}.addr_gen_mode"] = _NO_LINK_LOCAL if router.ha else _EUI64
     return found

@@ -15,9 +15,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ansible_collections.weft.fabric.plugins.module_utils import pipeline
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.claims import Claims
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import names
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.eui64 import link_local
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import (
     DHCP_OWNER,
+    FLOATING_IP_AGENT_OWNER,
     MAX_LOCAL_PORTS,
     ROUTER_GATEWAY_OWNER,
     ROUTER_HA_OWNER,
@@ -136,9 +139,39 @@ class NetworkView:
 
     @cached_property
     def replicas(self) -> list[LocalPort]:
-        """The ports on this host that are on others too: legs of HA routers."""
+        """The ports on this host that are on others too, one of which has the role: legs of HA routers."""
         places = Counter(port.name for port in self.ports)
-        return [local for local in self.local if places[local.port.name] > 1]
+        return [local for local in self.local if places[local.port.name] > 1 and not local.port.distributed]
+
+    @cached_property
+    def distributed(self) -> list[LocalPort]:
+        """The legs of distributed routers on this host."""
+        return [local for local in self.local if local.port.distributed]
+
+    @cached_property
+    def distributed_ports(self) -> list[Port]:
+        """The legs of distributed routers, wherever they are."""
+        return [port for port in self.ports if port.distributed]
+
+    @cached_property
+    def owned(self) -> list[tuple[IPAddress, Port]]:
+        """The addresses that belong to one port and to nobody else, with that port.
+
+        A leg of a router is one port, wherever it may be: all of its places have the same MAC.
+        """
+        owners: dict[IPAddress, list[Port]] = {}
+        for port in self.ports:
+            addresses = port.addresses
+            if self.has_ipv6:
+                addresses = [*addresses, link_local(port.mac_address)]
+            for address in dict.fromkeys(addresses):
+                owners.setdefault(address, []).append(port)
+        claims = Claims(self.ports)
+        return [
+            (address, ports[0])
+            for address, ports in owners.items()
+            if sole_owner(ports) and not claims.contest(address, ports[0])
+        ]
 
     def here(self, ports: t.Iterable[Port]) -> list[LocalPort]:
         """Return those of some ports that are on this host. On another one there may be a port of the same name."""
@@ -164,16 +197,23 @@ class Leg(t.NamedTuple):
 
 @dataclass
 class RouterView:
-    """A router, as a host that has it sees it."""
+    """A router, as a host that has it sees it.
+
+    A distributed one has two parts. One routes, on every host of those it serves. The other leads out of the fabric, on
+    network nodes; it is like a router that is not distributed.
+    """
 
     router: Router
-    floating_ips: list[FloatingIp]  # in a stable order
+    floating_ips: list[FloatingIp]  # those it translates, in a stable order
+    routes_here: bool = False  # True: the part of a distributed router that is on every host
     legs: list[Leg] = field(default_factory=list)  # inside, in a stable order
     gateway: Leg | None = None
     ha: Leg | None = None  # where the router's nodes hear each other
 
     @property
     def namespace(self) -> str:
+        if self.router.distributed and not self.routes_here:
+            return names.snat_namespace(self.router.id)
         return names.router_namespace(self.router.id)
 
     @property
@@ -201,14 +241,14 @@ class HostView:
 
     @cached_property
     def routers(self) -> list[RouterView]:
-        """The routers that this host has, in a stable order."""
+        """The routers that this host has as a network node, in a stable order: all that leads out of the fabric."""
         found: dict[tuple[str, str], RouterView] = {}
         for network, local in self.local_ports:
             key = local.port.router
-            if key is None:
+            if key is None or local.port.distributed:
                 continue
             if key not in found:
-                found[key] = RouterView(self.topology.router(key), self.topology.floating_ips_by_router.get(key, []))
+                found[key] = RouterView(self.topology.router(key), self._floating_ips(key, None))
             leg = Leg(network, local)
             if local.port.device_owner == ROUTER_GATEWAY_OWNER:
                 found[key].gateway = leg
@@ -217,6 +257,34 @@ class HostView:
             else:
                 found[key].legs.append(leg)
         return [found[key] for key in sorted(found)]
+
+    @cached_property
+    def distributed_routers(self) -> list[RouterView]:
+        """The distributed routers that route on this host, in a stable order."""
+        found: dict[tuple[str, str], RouterView] = {}
+        for network, local in self.local_ports:
+            key = local.port.router
+            if key is None or not local.port.distributed:
+                continue
+            if key not in found:
+                floating_ips = self._floating_ips(key, self.host.name)
+                found[key] = RouterView(self.topology.router(key), floating_ips, routes_here=True)
+            found[key].legs.append(Leg(network, local))
+        return [found[key] for key in sorted(found)]
+
+    @cached_property
+    def floating_ip_agents(self) -> list[Leg]:
+        """The ports through which this host's floating IPs reach their external networks."""
+        return [
+            Leg(network, local)
+            for network, local in self.local_ports
+            if local.port.device_owner == FLOATING_IP_AGENT_OWNER
+        ]
+
+    def _floating_ips(self, router: tuple[str, str], host: str | None) -> list[FloatingIp]:
+        """Return the floating IPs of a router that a host translates; None: those that a network node does."""
+        found = self.topology.floating_ips_by_router.get(router, [])
+        return [floating_ip for floating_ip in found if floating_ip.host == host]
 
     @cached_property
     def providers(self) -> dict[str, tuple[HostPhysicalNetwork, list[NetworkView]]]:

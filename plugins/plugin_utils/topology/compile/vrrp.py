@@ -47,6 +47,10 @@ def compile_vrrp(view: HostView, templates: t.Mapping[str, str]) -> Item:
         checks = {check["name"]: check for check in _health(view, router)}
         routers.append(_router(view, router, router.ha, templates, list(checks)))
         health.update(checks)
+    named = {router["name"] for router in routers}
+    # What routes on this host may have been an HA router until it was converted, too.
+    gone = [router.router.id for router in view.distributed_routers if router.router.id not in named]
+    routers += [{"name": name, "state": "absent", "keep_addresses": True} for name in gone]
     return {"routers": routers, "health": [health[name] for name in sorted(health)]}
 
 

@@ -12,6 +12,7 @@ import typing as t
 from ipaddress import IPv6Address, ip_address, ip_interface, ip_network
 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.eui64 import interface_identifier
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.floating_ip_places import place_floating_ips
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.lockfile import Lock
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import (
     AddressPair,
@@ -154,11 +155,15 @@ class Builder:
         enable_snat: bool = True,
         routes: t.Iterable[tuple[str, str]] = (),
         addresses: dict[str, str] | None = None,
+        distributed: bool = False,
     ) -> Router:
-        """Add a router, HA on several hosts. It is its subnets' gateway, unless addresses (by subnet) say else."""
+        """Add a router, HA on several hosts. It is its subnets' gateway, unless addresses (by subnet) say else.
+
+        Of a distributed one the hosts are where it leads out of the fabric.
+        """
         nodes = tuple(hosts)
         given = {subnet: ip_address(address) for subnet, address in (addresses or {}).items()}
-        router = Router(name, project, NOWHERE, ha=len(nodes) > 1, network_nodes=len(nodes), hosts=nodes)
+        router = Router(name, project, NOWHERE, len(nodes) > 1, distributed, len(nodes), nodes)
         router.interfaces = [
             RouterInterface(network.key, subnet.name, given.get(subnet.name, subnet.gateway_ip))
             for network in networks
@@ -199,7 +204,16 @@ class Builder:
                 subnets = self.topology.network((port.project, port.network)).subnets
                 for fixed in port.fixed_ips:
                     fixed.address = fixed.address or subnets[fixed.subnet].cidr[self._macs + 100]
+        self._number_distributed()
+        place_floating_ips(self.topology)
         return self.topology
+
+    def _number_distributed(self) -> None:
+        for number, host in enumerate(self.topology.hosts.values(), 1):
+            if any(host.name in router.places for router in self.topology.routers()):
+                host.dvr_mac_address = f"fa:16:3f:00:00:{number:02x}"
+        for number, router in enumerate(self.topology.routers(), 1):
+            router.transit = number if router.places and router.external_gateway is not None else None
 
     def _project(self, name: str) -> Project:
         return self.topology.projects.setdefault(name, Project(name, NOWHERE))

@@ -55,7 +55,7 @@ class FabricHost:
 
     def _key(self, network: NetworkView, local: LocalPort) -> str:
         """Return how tests name a port; a leg that is on several hosts by its host too."""
-        replica = any(local is other for other in network.replicas)
+        replica = any(local is other for other in (*network.replicas, *network.distributed))
         return f"{local.port.name}@{self.name}" if replica else local.port.name
 
     def device(self, port: str) -> str:
@@ -186,7 +186,7 @@ class Fabric:
         marker = b"sentinel %08d" % self._sentinels
         for name in self._speakers(sender):
             sentinel = frames.udp(
-                self.mac(name), frames.BROADCAST, self.address(name), "255.255.255.255", payload=marker
+                self.mac(name), frames.BROADCAST, self._source(name), "255.255.255.255", payload=marker
             )
             sender.inject(name, sentinel)
             for other in self._network_of(name):
@@ -198,9 +198,13 @@ class Fabric:
             if (new := [got for got in host.captured(name)[before[name] :] if b"sentinel" not in got])
         }
 
+    def _source(self, name: str) -> str:
+        """Return an address that a port may send from. One of ours may have none, and send from any."""
+        return self.address(name) if self.port(name).addresses else "192.0.2.7"
+
     def _speakers(self, host: FabricHost) -> list[str]:
-        """Return one port of each network on a host."""
-        return list({self._key(name): name for name in host.ports}.values())
+        """Return one port of each network on a host. What a leg of a distributed router broadcasts stays there."""
+        return list({self._key(name): name for name in host.ports if not self.port(name).distributed}.values())
 
     def _network_of(self, name: str) -> list[str]:
         return [other for other in self.by_port if self._key(other) == self._key(name)]

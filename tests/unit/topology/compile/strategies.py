@@ -15,8 +15,13 @@ KINDS = ("vxlan", "gre", "geneve", "vlan")
 BINDINGS = ("tap", "veth", "internal", "iface_id")
 
 
+def topologies() -> st.SearchStrategy[Topology]:
+    """Return topologies of all kinds; every other one has a distributed router that leads outside."""
+    return st.one_of(_mixed(), _distributed())
+
+
 @st.composite
-def topologies(draw: st.DrawFn) -> Topology:
+def _mixed(draw: st.DrawFn) -> Topology:
     build = Builder().physnet("physnet1")
     ipv6_underlay = draw(st.booleans())
     datapath_type = draw(st.sampled_from(["netdev", "system"]))
@@ -29,6 +34,36 @@ def topologies(draw: st.DrawFn) -> Topology:
     for name in ("r1", "r2"):
         if draw(st.booleans()):
             _add_router(draw, build, name)
+    return build.place_routers()
+
+
+@st.composite
+def _distributed(draw: st.DrawFn) -> Topology:
+    """Return machines, some with floating IPs, behind one or two distributed routers."""
+    build = Builder().physnet("physnet1")
+    for number, host in enumerate(HOSTS, 1):
+        reaches = {"physnet1": "eth2"} if number < 3 or draw(st.booleans()) else {}
+        build.host(host, f"198.51.100.{number}/24", reaches, interface="eth1")
+    public = build.network("admin", "public", "vlan", physical_network="physnet1", external=True)
+    build.subnet(public, "203.0.113.0/24")
+    networks = []
+    for number, kind in enumerate(draw(st.lists(st.sampled_from(["vxlan", "geneve"]), min_size=1, max_size=2))):
+        network = build.network("blue", f"net{number}", kind, mac_learning=draw(st.booleans()), shared=True)
+        build.subnet(network, f"10.0.{number}.0/24")
+        if draw(st.booleans()):
+            build.subnet(network, f"2001:db8:{number}::/64", ipv6_mode="slaac")
+        for index in range(draw(st.integers(0, 3))):
+            _add_port(draw, build, network, f"{network.name}-{index}")
+        build.dhcp(network, *draw(st.lists(st.sampled_from(HOSTS), unique=True, max_size=2)))
+        networks.append(network)
+    nodes = draw(st.sampled_from([["h1"], ["h2", "h1"]]))
+    router = build.router("blue", "r1", nodes, networks, public, draw(st.booleans()), distributed=True)
+    ports = [port for port in build.topology.projects["blue"].ports.values() if port.addresses]
+    for number, port in enumerate(draw(st.lists(st.sampled_from(ports), max_size=3, unique_by=id)) if ports else []):
+        build.floating_ip(router, public, f"203.0.113.{200 + number}", port)
+    if draw(st.booleans()):
+        others = {subnet.name: str(subnet.cidr[2]) for subnet in networks[0].subnets.values()}
+        build.router("red", "r2", draw(st.sampled_from([["h1"], ["h2"]])), networks[:1], None, addresses=others)
     return build.place_routers()
 
 
@@ -60,7 +95,8 @@ def _add_router(draw: st.DrawFn, build: Builder, name: str) -> None:
     outside = [network for network in build.topology.networks() if network.type == "vlan" and network not in legs]
     external = draw(st.sampled_from([None, *outside]))
     hosts = draw(st.lists(st.sampled_from(HOSTS), unique=True, min_size=1, max_size=3))
-    router = build.router(project, name, hosts, legs, external, draw(st.booleans()))
+    distributed = draw(st.booleans())
+    router = build.router(project, name, hosts, legs, external, draw(st.booleans()), distributed=distributed)
     if external is not None:
         ports = [port for port in build.topology.projects[project].ports.values() if port.addresses]
         for number, port in enumerate(draw(st.lists(st.sampled_from(ports), max_size=2)) if ports else []):

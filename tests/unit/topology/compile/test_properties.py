@@ -218,7 +218,9 @@ def test_all_nodes_of_a_router_take_over_the_same(topology: Topology) -> None:
     held: dict[str, list[tuple[t.Any, ...]]] = {}
     for state in states(topology).values():
         tables = {table["namespace"]: table for table in state["nftables"]["tables"]}
-        sent = {item["name"]: item["config"] for item in state["router_advertisements"]["routers"]}
+        # What is sent whoever has the role is another part's: that of a distributed router.
+        advertising = [item for item in state["router_advertisements"]["routers"] if not item["start"]]
+        sent = {item["name"]: item["config"] for item in advertising}
         for router in state["vrrp_routers"]["routers"]:
             if router.get("state") != "absent":
                 taken = router["config"].partition("virtual_ipaddress_excluded {")[2]
@@ -240,7 +242,7 @@ def test_nobody_but_a_primary_has_addresses(topology: Topology) -> None:
             router["namespace"] for router in state["vrrp_routers"]["routers"] if router.get("state") != "absent"
         }
         for namespace in state["namespaces"]["namespaces"]:
-            if (namespace.get("name") or "").startswith("qrouter-"):
+            if (namespace.get("name") or "").startswith(("qrouter-", "snat-")):
                 mute = namespace["name"] in standing_by
                 legs = [link for link in namespace["links"] if not link["name"].startswith("ha-")]
                 assert [link["name"] for link in legs if ("addresses" in link) == mute] == []
@@ -255,7 +257,8 @@ def test_links_and_bridge_ports_meet(topology: Topology) -> None:
         made = {}
         for namespace in state["namespaces"]["namespaces"]:
             for link in namespace["links"]:
-                if "host_stack" not in link or link["kind"] != "existing":
+                # A pair between two namespaces is no business of bridges.
+                if "peer_namespace" not in link and ("host_stack" not in link or link["kind"] != "existing"):
                     made[link.get("peer") or link["name"]] = link
         made.pop("br-underlay", None)
         devices = {port["name"]: port for port in bridge_ports(state, "br-int") if "tag" in port and "name" in port}
@@ -277,9 +280,14 @@ def test_tunnels_carry_a_mac_to_its_hosts_and_a_flood_to_all(topology: Topology)
             if port["interface"]["type"] != "patch"
         }
         remote = {str(other.underlay.address): other.name for other in topology.hosts.values()}
-        wanted = {}
+        wanted, alone = {}, set()
         for network in view_host(topology, host).tunnel_networks:
             places: dict[str, set[str]] = {}
+            # Whoever has no leg of a distributed router speaks to one that has: each would route it.
+            legs = {port.mac_address for port in network.distributed_ports} - {
+                local.port.mac_address for local in network.distributed
+            }
+            alone |= {(network.vlan, f",dl_dst={mac}") for mac in legs}
             for port in topology.ports_by_network[network.network.key]:
                 if port.host not in (host, None):
                     for what in (f",dl_dst={port.mac_address}", *(f",dl_dst={mac}" for mac in pair_macs(port)), ""):
@@ -293,6 +301,10 @@ def test_tunnels_carry_a_mac_to_its_hosts_and_a_flood_to_all(topology: Topology)
                 outputs = re.findall(r'output:"([^"]+)"', actions)
                 assert len(outputs) == len(set(outputs))
                 found[int(vlan), what or ""] = {remote[tunnels[name]] for name in outputs}
+        for key in alone.intersection(wanted):
+            assert len(found[key]) == 1
+            assert found[key] <= wanted.pop(key)
+            del found[key]
         assert found == wanted
 
 

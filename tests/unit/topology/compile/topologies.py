@@ -195,6 +195,51 @@ def router_ha() -> Topology:
     return build.place_routers()
 
 
+def distributed() -> Topology:
+    """A distributed router: on a network in tunnels, one that learns, one on a VLAN; floating IPs here and there."""
+    build, public = _network_nodes()
+    build.subnet(public, "2001:db8:cafe::/64", ipv6_mode="slaac")
+    for number in (2, 3):
+        build.host(f"cmp{number}", f"198.51.100.{number + 2}/24", {"physnet1": "eth2"}, interface="eth1")
+    build.topology.hosts["cmp1"].physical_networks = build.topology.hosts["cmp2"].physical_networks
+    web, lab = build.network("blue", "web"), build.network("blue", "lab", mac_learning=True)
+    rack = build.network("blue", "rack", "vlan", physical_network="physnet1")
+    build.subnet(web, "10.0.0.0/24")
+    build.subnet(web, "2001:db8:100::/64", ipv6_mode="slaac")
+    build.subnet(lab, "10.0.1.0/24")
+    build.subnet(rack, "10.0.2.0/24")
+    build.dhcp(web, "net2")
+    first = build.port(web, "web-1", "cmp1", number=11)
+    # Its address may be held by two, so the network node has its floating IP.
+    shared = build.port(web, "web-2", "cmp2", number=12)
+    build.port(web, "web-3", "cmp2", number=13, pairs=[(str(shared.addresses[0]), None)])
+    build.port(lab, "lab-1", "cmp2", number=11)
+    away = build.port(rack, "rack-1", None, number=11)
+    # What is outside is a matter of the network node, what is inside of all.
+    routes = [("10.8.0.0/16", "203.0.113.9"), ("10.9.0.0/16", "10.0.0.77")]
+    found = build.router("blue", "r1", ["net1"], [web, lab, rack], public, routes=routes, distributed=True)
+    build.router("blue", "inside", [], [lab], addresses={"lab-v4-0": "10.0.1.2"}, distributed=True)
+    for number, port in enumerate((first, shared, away)):
+        build.floating_ip(found, public, f"203.0.113.{150 + number}", port)
+    return build.place_routers()
+
+
+def distributed_ha() -> Topology:
+    """A distributed router that leads outside through two network nodes, one of which has a machine as well."""
+    build, public = _network_nodes()
+    build.subnet(public, "2001:db8:cafe::/64", ipv6_mode="slaac")
+    web = build.network("blue", "web")
+    build.subnet(web, "10.0.0.0/24")
+    build.subnet(web, "2001:db8:100::/64", ipv6_mode="slaac")
+    # This host does not reach the physical network: its floating IP is where the router leads outside.
+    central = build.port(web, "web-1", "cmp1", number=11)
+    there = build.port(web, "web-2", "net1", number=12)
+    found = build.router("blue", "r1", ["net2", "net1"], [web], public, distributed=True)
+    for number, port in enumerate((central, there)):
+        build.floating_ip(found, public, f"203.0.113.{150 + number}", port)
+    return build.place_routers()
+
+
 GOLDEN = {
     topology.__name__: topology
     for topology in (
@@ -209,5 +254,7 @@ GOLDEN = {
         router,
         router_ports_and_routes,
         router_ha,
+        distributed,
+        distributed_ha,
     )
 }

@@ -68,10 +68,8 @@ class NftablesEngine(Engine):
         ended = {name: matches for name, matches in ended.items() if matches}
         if ended:
             nftables_tracked.write_intent(ended)
-        for name, works in by_namespace.items():
-            commands = in_order(works)
-            if commands:
-                nftables_client.change(name, commands)
+        commands = {name: in_order(works) for name, works in by_namespace.items()}
+        nftables_client.change_all({name: some for name, some in commands.items() if some})
         # Afterwards: until then a packet would bring the connection back the way it was.
         for name, matches in ended.items():
             _end_connections(name, matches)

@@ -68,6 +68,8 @@ class OpenflowFlowsEngine(Engine):
         self.socket = params.get("socket")
         self.purge = bool(params.get("purge"))
         self.ofctl = OfctlClient(params.get("rundir"))
+        self._snapshot = None  # the database as it was read last
+        self._applied = None  # and what it was when flows were sent that are still to be compared
         self._filled = set()  # names of bridges that had no flow at all
         self._resolved = {}  # bridge name -> port numbers, and the flows that were made with them
         rundir = params.get("rundir")
@@ -75,8 +77,12 @@ class OpenflowFlowsEngine(Engine):
 
     def read(self):
         """Return a list of BridgeFlows: those listed, and with purge every other one that has flows of ours."""
-        with OvsdbClient(self.socket) as client:
-            snapshot = read_snapshot(client)
+        # What has just been sent was made with the port numbers read before, and is compared with them.
+        snapshot, self._applied = self._applied, None
+        if snapshot is None:
+            with OvsdbClient(self.socket) as client:
+                snapshot = read_snapshot(client)
+        self._snapshot = snapshot
         items = list(wanted_bridges(self.params))
         if self.purge:
             others = sorted(set(snapshot.bridges) - {item["name"] for item in items})
@@ -107,6 +113,7 @@ class OpenflowFlowsEngine(Engine):
             payloads.sort(key=lambda payload: payload["line"].startswith("delete"))
             self._send(bridge, payloads)
             self._remember(bridge)
+        self._applied = self._snapshot
 
     # Reading
 

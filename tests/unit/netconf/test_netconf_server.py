@@ -13,6 +13,7 @@ import typing as t
 import pytest
 from ncclient import manager
 from ncclient.operations import RPCError as Refused
+from ncclient.operations import TimeoutExpiredError
 from ncclient.transport.errors import AuthenticationError, SessionCloseError, SSHError
 from ncclient.xml_ import to_ele
 
@@ -35,7 +36,9 @@ def connected(server: NetconfServer, **more: t.Any) -> t.Iterator[manager.Manage
     try:
         yield session
     finally:
-        with contextlib.suppress(SessionCloseError, SSHError):
+        # Of a server that breaks off the client hears a moment later, and until then waits for an answer.
+        session.timeout = 2
+        with contextlib.suppress(SessionCloseError, SSHError, TimeoutExpiredError):
             if session.connected:
                 session.close_session()
 

@@ -306,6 +306,25 @@ def test_a_namespace_that_is_not_there_yet() -> None:
     assert run(wanted)["changes"] == predicted["changes"]
 
 
+def test_one_namespace_keeps_no_other_from_its_rules() -> None:
+    """They are written several at a time, and each error names its namespace."""
+    names = [f"qrouter-{number}" for number in range(10, 30)]
+    ip(*(f"netns add {name}" for name in names if name not in ("qrouter-12", "qrouter-17")))
+    wanted = [floating(ONE, namespace=name) for name in names]
+    with pytest.raises(FabricError) as failure:
+        run(*wanted)
+    assert [name for name in names if f"namespace {name} does not exist" in str(failure.value)] == [
+        "qrouter-12",
+        "qrouter-17",
+    ]
+    for name in names:
+        if name not in ("qrouter-12", "qrouter-17"):
+            assert "203.0.113.120 : 10.0.0.9" in nft("list table inet weft_fabric", name)
+    ip("netns add qrouter-12", "netns add qrouter-17")
+    assert len(changes(*wanted)) == 2 * 5
+    assert changes(*wanted) == []
+
+
 def test_what_nft_refuses_changes_nothing() -> None:
     run(floating(ONE))
     before = ruleset()

@@ -134,9 +134,10 @@ class NetconfServer:
         self._listener.close()
         for connection in [*self._transports, *self._mute]:
             connection.close()
-        self.device.close()
+        # First what follows from the end of a session, as going back from a commit that nobody has confirmed.
         for thread in self._threads:
             thread.join(10)
+        self.device.close()
 
     def _thread(self, target: t.Callable[..., None], *arguments: t.Any) -> None:
         thread = threading.Thread(target=target, args=arguments, daemon=True)

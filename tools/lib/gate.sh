@@ -26,3 +26,10 @@ scratch() {
   SCRATCH=$(mktemp -d)
   trap 'rm -rf "$SCRATCH"' EXIT
 }
+
+# test_workers - how many unit tests run at a time: many wait for a daemon or for a bound, so more than there are cores
+test_workers() {
+  local cores
+  cores=$(nproc)
+  printf '%d\n' $((cores < 4 ? 4 : cores))
+}

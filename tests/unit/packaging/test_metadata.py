@@ -14,7 +14,10 @@ import yaml
 # One applies what the other modules left on the host, and their twins tell the outcome;
 # one writes a file in the operator's repository.
 # A host's whole state is read by its parts; the others work on the controller, or measure.
+# What the two modules for BMCs write is read by one.
 WITHOUT_TWIN = {
+    "bmc_boot_device",
+    "bmc_power",
     "boot_replay",
     "host_state",
     "router_moves",
@@ -87,6 +90,14 @@ def test_the_oldest_netconf_client_is_the_same_everywhere(root: Path) -> None:
     assert f"ncclient~={oldest}," in (root / "tools/requirements/oldest.in").read_text(encoding="utf-8")
     for told in ("docs/dependencies.md", "plugins/doc_fragments/switch.py"):
         assert f"ncclient {oldest} or newer" in (root / told).read_text(encoding="utf-8"), told
+
+
+def test_the_oldest_bmc_library_is_the_same_everywhere(root: Path) -> None:
+    oldest = re.search(r"pyghmi>=(\d+\.\d+\.\d+)", (root / "meta/ee-requirements.txt").read_text(encoding="utf-8"))[1]
+
+    assert f"pyghmi~={oldest}," in (root / "tools/requirements/oldest.in").read_text(encoding="utf-8")
+    for told in ("docs/dependencies.md", "plugins/doc_fragments/bmc.py"):
+        assert f"pyghmi {oldest} or newer" in (root / told).read_text(encoding="utf-8"), told
 
 
 def test_no_sanity_finding_is_ignored(root: Path) -> None:

@@ -1,0 +1,124 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Power of one node: read, change where needed, and believe it when it has been read twice."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.weft.fabric.plugins.module_utils.bmc_link import MARGIN_SECONDS, Link
+from ansible_collections.weft.fabric.plugins.module_utils.bmc_model import OFF, ON, BmcError, Unsupported
+from ansible_collections.weft.fabric.plugins.module_utils.bmc_watch import Watch
+
+# Some BMCs fall over when they are asked too often.
+POLL_SECONDS = 1.0
+# While a machine is reset, a BMC may say "off" for a moment.
+CONFIRM_SECONDS = 0.5
+
+
+class Power(object):
+    """Brings a node to a power state."""
+
+    def __init__(self, link: Link, watch: Watch, wanted: t.Mapping[str, t.Any]):
+        self.link = link
+        self.watch = watch
+        self.state: str = wanted["state"]
+        self.soft_timeout: float = wanted["soft_timeout"]
+        self.hard: bool = wanted["hard"]
+        self.power_timeout: float = wanted["power_timeout"]
+
+    def run(self, check_mode: bool) -> None:
+        before = self._settled()
+        after = OFF if self.state == OFF else ON
+        self.watch.report.update(before=before, state=before, forced=False)
+        if self.state == before:
+            return
+        text = "restart" if self.state == "restarted" and before == ON else "power %s -> %s" % (before, after)
+        arrived = ", restarted" if text == "restart" else ""
+        self.watch.plan(text, "power %s" % before, "power %s%s" % (after, arrived))
+        if not check_mode:
+            if before == ON:
+                self._off()
+            if after == ON:
+                self._on()
+        self.watch.done()
+        self.watch.report["state"] = after
+
+    def _settled(self) -> str:
+        """Return on or off: what is on its way to one of them is waited for, as a command now may be lost."""
+        state = self.link.ask("tell its power state", lambda client: client.power())
+        if state in (ON, OFF):
+            return state
+        what = "be done with %s" % state
+        for possible in (ON, OFF):
+            if self._reaches((ON, OFF), self.power_timeout, what) == possible:
+                return possible
+        raise BmcError(
+            "it has been %s for more than %g s" % (state, self.power_timeout),
+            "Look at the machine's console, or raise power_timeout. No command was sent",
+        )
+
+    def _on(self) -> None:
+        self._command("power on", lambda client: client.power_on())
+        if not self._reaches((ON,), self.power_timeout, "power on"):
+            raise self._stuck(OFF, "power on")
+
+    def _off(self) -> None:
+        if self.soft_timeout and self._off_softly():
+            return
+        self._command("power off", lambda client: client.power_off())
+        if not self._reaches((OFF,), self.power_timeout, "power off"):
+            raise self._stuck(ON, "power off")
+
+    def _off_softly(self) -> bool:
+        """Have the operating system power off. Return False when the power is to be cut."""
+        try:
+            self._command("soft off", lambda client: client.shut_down())
+        except Unsupported as error:
+            if not self.hard:
+                raise
+            self.watch.warn("it was not shut down softly: %s" % error.cause)
+            return False
+        if self._reaches((OFF,), self.soft_timeout, "shut down"):
+            return True
+        if not self.hard:
+            raise BmcError(
+                "its operating system did not power off within %g s, and is not to be cut off (hard: false)"
+                % self.soft_timeout,
+                "Look at its console, or raise soft_timeout",
+            )
+        self.watch.report["forced"] = True
+        return False
+
+    def _command(self, text: str, command: t.Callable[[t.Any], None]) -> None:
+        self.watch.command(text)
+        self.link.ask(text, command)
+
+    def _reaches(self, states: t.Sequence[str], seconds: float, what: str) -> t.Optional[str]:
+        """Return which of the states was reached in time, and told twice."""
+        end = self.watch.now() + seconds
+        to = self.link.to
+        with self.watch.step(what, seconds + to.timeout + to.connect_timeout + MARGIN_SECONDS):
+            while True:
+                state = self._look()
+                if state in states:
+                    self.watch.sleep(CONFIRM_SECONDS)
+                    if self._look() == state:
+                        return state
+                left = end - self.watch.now()
+                if left <= 0:
+                    return None
+                self.watch.sleep(min(POLL_SECONDS, left))
+
+    def _look(self) -> t.Optional[str]:
+        return self.link.try_to_ask("tell its power state", lambda client: client.power())
+
+    def _stuck(self, state: str, command: str) -> BmcError:
+        self.watch.report["state"] = state
+        return BmcError(
+            "it obeyed the command to %s, but %g s later its power is still not %s"
+            % (command, self.power_timeout, OFF if state == ON else ON),
+            "Look at the machine: its power supply, its front panel, its BMC's log. Restart the BMC if that is what is "
+            "stuck, or raise power_timeout if the machine is merely slow",
+        )

@@ -120,8 +120,7 @@ class FakeSystemd(Systemd):
         unit = UnitFile(self.unit_directory, name)
         for words in unit.lines("ExecStopPost"):
             subprocess.run(unit.command(words), env=self.environment, check=True)
-        if unit.one("RuntimeDirectory") and unit.one("RuntimeDirectoryPreserve", "no") == "no":
-            shutil.rmtree(self.run / unit.one("RuntimeDirectory"), ignore_errors=True)
+        self._remove_runtime_directory(unit)
 
     def end_all(self) -> None:
         """End everything without ceremony, when a test is over."""
@@ -139,6 +138,9 @@ class FakeSystemd(Systemd):
 
     def _start(self, name: str) -> None:
         unit = UnitFile(self.unit_directory, name)
+        if name in self.processes:
+            # It died by itself. What it left there would make its successor look ready before it is.
+            self._remove_runtime_directory(unit)
         runtime = unit.one("RuntimeDirectory")
         if runtime:
             (self.run / runtime).mkdir(parents=True, exist_ok=True)
@@ -152,6 +154,10 @@ class FakeSystemd(Systemd):
         self.processes[name] = process
         ready = READY[name.partition("@")[0]]
         wait_for(f"{name}: {self.log(name)}", lambda: process.poll() is not None or ready(unit, process))
+
+    def _remove_runtime_directory(self, unit: UnitFile) -> None:
+        if unit.one("RuntimeDirectory") and unit.one("RuntimeDirectoryPreserve", "no") == "no":
+            shutil.rmtree(self.run / unit.one("RuntimeDirectory"), ignore_errors=True)
 
     def _note(self, verb: str, names: t.Sequence[str]) -> None:
         if names:
@@ -188,9 +194,22 @@ def _socket(unit: UnitFile) -> Path:
     return Path(re.findall(r"^\s*Path (.*)$", config, re.MULTILINE)[0])
 
 
+def _catches(pid: int, number: int) -> bool:
+    """Whether a process has a handler for a signal: before that, a reload would end it."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False  # ended just now
+    caught = int(re.findall(r"^SigCgt:\s*(\w+)$", status, re.MULTILINE)[0], 16)
+    return bool(caught >> (number - 1) & 1)
+
+
 READY: dict[str, t.Callable[[UnitFile, subprocess.Popen[bytes]], t.Any]] = {
     "weft-fabric-vrrp": lambda unit, _process: _option(unit, "--vrrp_pid").exists(),
     "weft-fabric-conntrackd": lambda unit, _process: _socket(unit).exists(),
-    "weft-fabric-ra": lambda unit, _process: _option(unit, "--pidfile").exists(),
+    # radvd writes its file before it is ready to be told anything.
+    "weft-fabric-ra": lambda unit, process: (
+        _option(unit, "--pidfile").exists() and _catches(process.pid, signal.SIGHUP)
+    ),
     "weft-fabric-health.service": lambda _unit, process: children(process.pid),
 }

@@ -145,7 +145,8 @@ def test_an_interrupted_run_tells_how_far_it_came(checkout: Checkout, tmp_path: 
     checkout.gate("lint", "10-first", "true")
     checkout.gate("lint", "20-long", f"bash -c 'echo >{started}; exec sleep 600'")
     process = subprocess.Popen(
-        [str(checkout.root / "check"), "lint"],
+        # A run that was started in the background has inherited that an interrupt is ignored.
+        ["env", "--default-signal=INT", str(checkout.root / "check"), "lint"],
         env=checkout.environ,
         stdout=subprocess.PIPE,
         text=True,

@@ -30,7 +30,8 @@ class Gate(t.NamedTuple):
             {body}
         """
         return subprocess.Popen(
-            ["bash", "-euo", "pipefail", "-c", script],
+            # A run that was started in the background has inherited that an interrupt is ignored.
+            ["env", "--default-signal=INT", "bash", "-euo", "pipefail", "-c", script],
             cwd=self.directory,
             env={**self.environ, "WEFT_CACHE": str(self.directory), **environ},
             start_new_session=True,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -38,6 +39,8 @@ MEMORY_DIR = "/run/weft-fabric/ofports"
 
 MAX_MISSING_TOLD = 10
 
+_AT_A_TIME = 4  # bridges
+
 
 class BridgeFlows(object):
     """What is wanted of one bridge and how the switch differs from it."""
@@ -68,6 +71,7 @@ class OpenflowFlowsEngine(Engine):
         self.socket = params.get("socket")
         self.purge = bool(params.get("purge"))
         self.ofctl = OfctlClient(params.get("rundir"))
+        self.database = None  # as somebody else has read it a moment ago, for the first look
         self._snapshot = None  # the database as it was read last
         self._applied = None  # and what it was when flows were sent that are still to be compared
         self._filled = set()  # names of bridges that had no flow at all
@@ -78,7 +82,7 @@ class OpenflowFlowsEngine(Engine):
     def read(self):
         """Return a list of BridgeFlows: those listed, and with purge every other one that has flows of ours."""
         # What has just been sent was made with the port numbers read before, and is compared with them.
-        snapshot, self._applied = self._applied, None
+        snapshot, self._applied, self.database = self._applied or self.database, None, None
         if snapshot is None:
             with OvsdbClient(self.socket) as client:
                 snapshot = read_snapshot(client)
@@ -87,7 +91,9 @@ class OpenflowFlowsEngine(Engine):
         if self.purge:
             others = sorted(set(snapshot.bridges) - {item["name"] for item in items})
             items += [{"name": name} for name in others if _may_hold_flows(snapshot.bridges[name])]
-        return [self._read_bridge(snapshot, item) for item in items]
+        # Each asks Open vSwitch, and waits for it.
+        with concurrent.futures.ThreadPoolExecutor(_AT_A_TIME) as pool:
+            return list(pool.map(lambda item: self._read_bridge(snapshot, item), items))
 
     def diff(self, current):
         operations = []
@@ -108,11 +114,10 @@ class OpenflowFlowsEngine(Engine):
             bundles.setdefault(payload["bridge"].name, (payload["bridge"], []))[1].append(payload)
         for bridge, payloads in bundles.values():
             _refuse_missing(bridge, payloads)
-        for bridge, payloads in bundles.values():
+        for _bridge, payloads in bundles.values():
             # New before old: what replaces a flow stands before the flow goes.
             payloads.sort(key=lambda payload: payload["line"].startswith("delete"))
-            self._send(bridge, payloads)
-            self._remember(bridge)
+        self._send_all(list(bundles.values()))
         self._applied = self._snapshot
 
     # Reading
@@ -245,6 +250,16 @@ class OpenflowFlowsEngine(Engine):
 
     # Writing
 
+    def _send_all(self, bundles):
+        """Send the bundle of each bridge. While Open vSwitch takes one, the next is read."""
+        with concurrent.futures.ThreadPoolExecutor(_AT_A_TIME) as pool:
+            sent = [(bridge, pool.submit(self._send, bridge, payloads)) for bridge, payloads in bundles]
+        for bridge, task in sent:
+            if task.exception() is None:
+                self._remember(bridge)
+        for _bridge, task in sent:
+            task.result()
+
     def _send(self, bridge, payloads):
         try:
             self.ofctl.bundle(bridge.name, [payload["line"] for payload in payloads])
@@ -253,7 +268,7 @@ class OpenflowFlowsEngine(Engine):
                 raise
             flow = payloads[error.index]["flow"]
             raise FabricError(
-                "%s Nothing was applied. The flow: %s"
+                "%s Nothing was applied to this bridge. The flow: %s"
                 % (_sentence(error), flow.text if flow else payloads[error.index]["line"])
             ) from error
 

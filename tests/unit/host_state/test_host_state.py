@@ -150,6 +150,28 @@ def test_a_failure_before_any_change_says_nothing_of_changes(machine: Machine) -
         run(machine, {"ovs_bridges": {"broken": True}})
 
 
+def test_what_is_made_meanwhile_is_told_at_its_place(machine: Machine) -> None:
+    state = {**FULL, "boot_replay": {"things": {"unit"}}}
+    foretold = run(machine, state, check_mode=True)
+    done = run(machine, state)
+    assert done["changes"][-1] == "add unit"
+    assert done["changes_digest"] == foretold["changes_digest"]
+    assert not run(machine, state)["changed"]
+
+
+def test_a_failure_of_what_is_made_meanwhile_stops_nothing_before_it(machine: Machine) -> None:
+    state = {**FULL, "dhcp_servers": {"things": {"server"}}, "boot_replay": {"broken": True}}
+    with pytest.raises(FabricError, match=r"^boot_replay: thing x: does not go; remedy \(5 changes had been made"):
+        run(machine, state)
+    assert machine.log[-1] == "dhcp_servers server"
+
+
+def test_what_was_made_meanwhile_counts_when_another_fails(machine: Machine) -> None:
+    state = {**FULL, "openflow_flows": {"broken": True}, "boot_replay": {"things": {"unit"}}}
+    with pytest.raises(FabricError, match=r"^openflow_flows: .* \(4 changes had been made"):
+        run(machine, state)
+
+
 def test_a_state_arrives_as_it_was_sent() -> None:
     state = {"openflow_flows": {"bridges": [{"name": "br-int", "flows": ["actions=drop"] * 1000}]}, "e": "ä\n"}
     text = pack(state)

@@ -3,16 +3,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All benchmarks, or those named.
 
-Usage: python -m ansible_collections.weft.fabric.tests.benchmarks [compiler] [host] [routers] [switches]
+Usage: python -m ansible_collections.weft.fabric.tests.benchmarks [compiler] [host] [images] [routers] [switches]
 """
 
 from __future__ import annotations
 
 import sys
 
-from . import compiler, host, routers, switches
+from . import compiler, host, images, routers, switches
 
-BENCHMARKS = {"compiler": compiler.run, "host": host.run, "routers": routers.run, "switches": switches.run}
+BENCHMARKS = {
+    "compiler": compiler.run,
+    "host": host.run,
+    "images": images.run,
+    "routers": routers.run,
+    "switches": switches.run,
+}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or BENCHMARKS:

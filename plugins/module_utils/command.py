@@ -47,22 +47,23 @@ def run(words: t.Sequence[str], data: str = "") -> Result:
     return _runners[0](words, data)
 
 
-def hangs(words: t.Sequence[str]) -> FabricError:
+def hangs(words: t.Sequence[str], limit: t.Optional[float] = None) -> FabricError:
     """Return the error that a program does not end."""
     told = " ".join(words)
     told = told if len(told) <= _MAX_TOLD else told[:_MAX_TOLD] + "..."
     return FabricError(
         "the program %s did not end within %g s and was killed (%s). Run it by hand on this host to see what it waits "
-        "for, look for what hangs (ps -eo pid,stat,wchan:20,args; journalctl), and run again." % (words[0], LIMIT, told)
+        "for, look for what hangs (ps -eo pid,stat,wchan:20,args; journalctl), and run again."
+        % (words[0], limit or LIMIT, told)
     )
 
 
-def module_runner(module: t.Any) -> Runner:
-    """Return the runner of an Ansible module."""
+def module_runner(module: t.Any, limit: t.Optional[float] = None) -> Runner:
+    """Return the runner of an Ansible module. limit: what a program may take, in seconds, unless it is LIMIT."""
 
     def runner(words: t.Sequence[str], data: str) -> Result:
         # run_command() knows no limit, but shows the process it waits for.
-        watch = _Watch()
+        watch = _Watch(limit or LIMIT)
         try:
             done = module.run_command(
                 list(words),
@@ -75,12 +76,12 @@ def module_runner(module: t.Any) -> Runner:
             )
         except BrokenPipeError:
             if watch.killed:  # while it was to read its standard input
-                raise hangs(words) from None
+                raise hangs(words, limit) from None
             raise
         finally:
             watch.end()
         if watch.killed:
-            raise hangs(words)
+            raise hangs(words, limit)
         return Result(*done)
 
     return runner
@@ -89,13 +90,14 @@ def module_runner(module: t.Any) -> Runner:
 class _Watch(object):
     """Kills a process when its time is over. What others have started outlives it, but nobody waits for that."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: float) -> None:
         self.killed = False
+        self._limit = limit
         self._timer: t.Optional[threading.Timer] = None
 
     def start(self, process: t.Any) -> None:
         """Begin to count."""
-        self._timer = threading.Timer(LIMIT, self._kill, [process])
+        self._timer = threading.Timer(self._limit, self._kill, [process])
         self._timer.daemon = True
         self._timer.start()
 

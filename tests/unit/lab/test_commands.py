@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from weft_lab import access, cgroups, cli, machine, mirrors, network, rootfs, system
+from weft_lab import access, cgroups, cli, machine, network, rootfs, system
 from weft_lab.definition import Lab, load
 from weft_lab.system import LabError
 
@@ -148,46 +148,6 @@ def test_a_prepared_tree_has_no_identity(tmp_path: Path) -> None:
     assert (tmp_path / "etc/machine-id").read_text(encoding="utf-8") == ""
     assert [link.name for link in wants.iterdir()] == ["ssh.service"]
     assert (tmp_path / "etc/systemd/system/systemd-logind.service").readlink() == Path("/dev/null")
-
-
-def test_sources_are_read_in_both_forms() -> None:
-    one_line = "deb [signed-by=/x.gpg] http://m.example/debian/ bookworm main\n# deb http://no.example x y\n"
-    assert mirrors.parse_one_line(one_line) == [mirrors.Source("http://m.example/debian", ("bookworm",))]
-    stanzas = (
-        "Types: deb\n# a remark\nURIs: http://a.example/debian/\nSuites: bookworm bookworm-updates\n\n"
-        "Types: deb\nEnabled: no\nURIs: http://b.example/debian\nSuites: bookworm\n\n"
-        "Types: deb-src\nURIs: http://c.example/debian\nSuites: bookworm\n"
-    )
-    assert mirrors.parse_deb822(stanzas) == [
-        mirrors.Source("http://a.example/debian", ("bookworm", "bookworm-updates"))
-    ]
-
-
-def test_a_debian_machines_own_mirrors_are_used_and_no_other_machines() -> None:
-    sources = [
-        mirrors.Source("https://other.example/tool", ("nodistro",)),
-        mirrors.Source("http://m.example/debian", ("bookworm", "bookworm-updates")),
-        mirrors.Source("http://m.example/debian-security", ("bookworm-security",)),
-    ]
-    debian = {"ID": "debian", "VERSION_CODENAME": "bookworm"}
-    assert mirrors.choose(sources, debian) == ("http://m.example/debian", "http://m.example/debian-security")
-    assert mirrors.choose([], debian) == (mirrors.DEFAULT_MIRROR, mirrors.DEFAULT_SECURITY)
-    ubuntu = {"ID": "ubuntu", "VERSION_CODENAME": "noble"}
-    assert mirrors.choose(sources, ubuntu) == (mirrors.DEFAULT_MIRROR, mirrors.DEFAULT_SECURITY)
-
-
-def test_a_mirror_list_stands_for_its_first_mirror(tmp_path: Path) -> None:
-    file = tmp_path / "debian.list"
-    file.write_text("# chosen by the cloud\nhttps://m.example/debian/\n", encoding="utf-8")
-    assert mirrors.resolve(f"mirror+file:{file}") == "https://m.example/debian"
-
-
-def test_only_how_to_fetch_is_taken_from_apts_settings() -> None:
-    dump = (
-        'APT::Architecture "amd64";\nAcquire::http::Proxy "http://p:1";\nAcquire::Languages "none";\n'
-        'Acquire::http::Dl-Limit "";\nAcquire::Check-Date "false";\nDPkg::Post-Invoke:: "rm x";\n'
-    )
-    assert mirrors.fetch_options(dump) == ['Acquire::http::Proxy "http://p:1"', 'Acquire::Check-Date "false"']
 
 
 def test_missing_programs_are_named_by_package(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,7 +82,7 @@ def test_macs_are_local_unicast_and_fixed() -> None:
     ("changes", "words"),
     [
         ({"name": "no-dash"}, "name: 'no-dash' must look like"),
-        ({"colour": "red"}, "unknown key colour; known are hosts, management, name, networks, packages"),
+        ({"colour": "red"}, "unknown key colour; known are hosts, images, management, name, networks, nodes, packages"),
         ({"hosts": {}}, "0 hosts; a lab has 1 to 60"),
         ({"hosts": {"x": {"release": "sid"}}}, "hosts.x.release: 'sid' is none of bookworm, trixie"),
         ({"hosts": {"x": {"nics": 3}}}, "hosts.x: unknown key nics"),

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from weft_lab import access, faults, machine, models, network, rootfs
+from weft_lab import access, faults, machine, models, network, node_faults, nodes, rootfs, tiny_image
 from weft_lab import lab as whole
 from weft_lab.definition import Lab, load
 from weft_lab.system import LabError, exclusive, progress, require_root_and_tools
@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     verbs.add_parser("up", help="bring the lab up, and repair what faults did to it")
     verbs.add_parser("down", help="take everything away")
     verbs.add_parser("status", help="what runs, and how it is reached")
-    verbs.add_parser("rootfs", help="build the root file systems that are not cached yet")
+    verbs.add_parser("rootfs", help="build the root file systems and images that are not cached yet")
     verbs.add_parser("inventory", help="the path of the Ansible inventory")
     execute = verbs.add_parser("exec", help="run a command inside a host, past its network")
     execute.add_argument("--timeout", type=float, default=60, help="seconds (default: 60)")
@@ -87,6 +87,7 @@ def chosen_lab(options: argparse.Namespace) -> tuple[Lab, whole.Origin]:
 def perform(options: argparse.Namespace, lab: Lab, origin: whole.Origin) -> dict[str, Any]:
     verb = options.verb
     if verb == "up":
+        nodes.require_tools(lab)
         return whole.up(lab, origin, check=options.check)
     if verb == "down":
         return whole.down(lab, check=options.check)
@@ -98,6 +99,8 @@ def perform(options: argparse.Namespace, lab: Lab, origin: whole.Origin) -> dict
         if not access.inventory_file(lab).exists():
             raise LabError(f"lab {lab.name} is not up, so it has no inventory yet")
         return {"changed": False, "inventory": str(access.inventory_file(lab))}
+    if options.host in [node.name for node in lab.nodes]:
+        return node_faults.perform(lab, lab.node(options.host), verb, getattr(options, "nic", ""), check=options.check)
     host = lab.host(options.host)
     if verb == "renew-network":
         network.create_host(lab, host, machine.pulled_links(lab, host))
@@ -125,8 +128,10 @@ def build_all(lab: Lab, check: bool) -> dict[str, Any]:
     trees = rootfs.ensure_all(sorted({host.release for host in lab.hosts}), lab.packages, check=check)
     if lab.switches and not check:
         models.ensure()
-    built = [release for release, (_path, fresh) in trees.items() if fresh]
-    paths = {release: str(path) for release, (path, _fresh) in trees.items()}
+    if lab.images:
+        trees["tiny"] = tiny_image.ensure(check=check)
+    built = [name for name, (_path, fresh) in trees.items() if fresh]
+    paths = {name: str(path) for name, (path, _fresh) in trees.items()}
     return {"changed": bool(built), "built": built, "paths": paths, "seconds": round(time.monotonic() - started, 3)}
 
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from weft_lab.checking import duplicates, interface, listing, mapping, matching, one_of, whole
+from weft_lab.node_definition import Node, parse_node
 from weft_lab.system import LabError
 
 RELEASES = ("bookworm", "trixie")
@@ -25,6 +27,9 @@ LAB_NAME = re.compile(r"[a-z][a-z0-9]{0,11}")
 PORT_NAME = re.compile(r"Ethernet[1-9][0-9]?")
 PACKAGE_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 MAX_HOSTS = 60
+KEYS = {"name", "management", "networks", "hosts", "switches", "packages", "nodes", "images"}
+# What roles/lab can build, to be written to the disks of nodes.
+IMAGES = ("tiny",)
 # Of the cables between a switch and a host.
 WIRE_MTU = 1500
 
@@ -52,12 +57,13 @@ class Nic:
 
 @dataclass(frozen=True)
 class Plug:
-    """One port of a switch, and what it is wired to: a NIC of a host, or a network."""
+    """One port of a switch, and what it is wired to: a NIC of a host or of a node, or a network."""
 
     port: str
     host: str = ""
     nic: str = ""
     network: str = ""
+    node: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,8 @@ class Lab:
     networks: tuple[Network, ...]
     hosts: tuple[Host, ...]
     packages: tuple[str, ...] = field(default=())
+    nodes: tuple[Node, ...] = field(default=())
+    images: tuple[str, ...] = field(default=())
 
     @property
     def switches(self) -> tuple[Host, ...]:
@@ -97,8 +105,8 @@ class Lab:
 
     @property
     def wires(self) -> tuple[str, ...]:
-        """Bridges of two ports, each in place of a cable from a switch to a host."""
-        return tuple(self.wire(one, plug) for one in self.switches for plug in plugs_of(one) if plug.host)
+        """Bridges of two ports, each in place of a cable from a switch to a host or a node."""
+        return tuple(self.wire(one, plug) for one in self.switches for plug in plugs_of(one) if not plug.network)
 
     def wire(self, switch: Host, plug: Plug) -> str:
         return f"{switch.name}-w{port_number(plug.port)}"
@@ -135,6 +143,20 @@ class Lab:
                 return host
         raise LabError(f"the lab has no host {name}; it has {', '.join(host.name for host in self.hosts)}")
 
+    def node(self, name: str) -> Node:
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise LabError(f"the lab has no node {name}; it has {', '.join(node.name for node in self.nodes) or 'none'}")
+
+    def tap_bridge(self, node: Node, tap: str) -> str:
+        """The bridge in which a node's NIC ends: the cable to its switch, or a network."""
+        nic = next(nic for nic in node.nics if nic.tap == tap)
+        if nic.network:
+            return nic.network
+        switch = self.host(nic.switch)
+        return self.wire(switch, next(plug for plug in plugs_of(switch) if plug.port == nic.port))
+
     def management_address(self, host: Host) -> str:
         for nic in host.nics:
             if nic.network == self.management:
@@ -161,7 +183,7 @@ def load(path: Path) -> Lab:
 
 
 def parse(document: Any) -> Lab:
-    top = mapping(document, "the definition", {"name", "management", "networks", "hosts", "switches", "packages"})
+    top = mapping(document, "the definition", KEYS)
     name = matching(top.get("name", "weft"), LAB_NAME, "name")
     networks = tuple(
         parse_network(matching(key, NETWORK_NAME, "networks"), value, index)
@@ -178,31 +200,56 @@ def parse(document: Any) -> Lab:
     )
     if not 1 <= len(hosts) <= MAX_HOSTS:
         raise LabError(f"hosts: {len(hosts)} hosts; a lab has 1 to {MAX_HOSTS}")
+    nodes = parse_nodes(top.get("nodes"), networks, set(mapping(top.get("switches"), "switches")))
     switches = tuple(
-        parse_switch(matching(key, HOST_NAME, "switches"), value, networks, chosen[0])
+        parse_switch(matching(key, HOST_NAME, "switches"), value, networks, chosen[0], nodes)
         for key, value in mapping(top.get("switches"), "switches").items()
     )
     hosts = (*(wired(host, switches, networks) for host in hosts), *switches)
-    duplicates("host name", [host.name for host in hosts])
+    names = [host.name for host in hosts] + [node.name for node in nodes]
+    duplicates("host name", names)
     duplicates("cable", [cable(plug) for one in switches for plug in plugs_of(one) if plug.host])
-    if "fabric" in [host.name for host in hosts]:
+    if "fabric" in names:
         raise LabError("hosts.fabric: the name is taken by the lab's own network")
     duplicates("host number", [host.number for host in hosts])
+    duplicates("port of 127.0.0.1", [one.switch.netconf_port for one in switches if one.switch] + bmc_ports(nodes))
     given = [address for network in networks for address in network.controller]
     given += [address for host in hosts for nic in host.nics for address in nic.addresses]
     duplicates("address", [str(ipaddress.ip_interface(address).ip) for address in given])
     packages = tuple(
         matching(package, PACKAGE_NAME, "packages") for package in listing(top.get("packages"), "packages")
     )
-    return Lab(name, management, networks, hosts, packages)
+    images = tuple(one_of(image, IMAGES, "images") for image in listing(top.get("images"), "images"))
+    return Lab(name, management, networks, hosts, packages, nodes, images)
+
+
+def parse_nodes(document: Any, networks: tuple[Network, ...], switches: set[str]) -> tuple[Node, ...]:
+    nodes = tuple(
+        parse_node(matching(key, HOST_NAME, "nodes"), value, position + 1)
+        for position, (key, value) in enumerate(mapping(document, "nodes").items())
+    )
+    known = {network.name for network in networks}
+    for node in nodes:
+        for nic in node.nics:
+            where = f"nodes.{node.name}.nics.{nic.name}"
+            if nic.switch and nic.switch not in switches:
+                raise LabError(f"{where}.switch: there is no switch {nic.switch!r}")
+            if nic.network and nic.network not in known:
+                raise LabError(f"{where}.network: there is no network {nic.network!r}")
+    duplicates("node number", [node.number for node in nodes])
+    duplicates("MAC address of nodes", [nic.mac for node in nodes for nic in node.nics])
+    return nodes
+
+
+def bmc_ports(nodes: tuple[Node, ...]) -> list[int]:
+    # One speaks UDP and the other TCP, but nobody should have to remember which.
+    return [node.bmc.port for node in nodes]
 
 
 def parse_network(name: str, document: Any, index: int) -> Network:
     where = f"networks.{name}"
     body = mapping(document, where, {"nic", "mtu", "subnets", "controller"})
-    mtu = body.get("mtu", 1500)
-    if not isinstance(mtu, int) or not 1280 <= mtu <= 65535:
-        raise LabError(f"{where}.mtu: {mtu!r} is not a number from 1280 to 65535")
+    mtu = whole(body.get("mtu", 1500), 1280, 65535, f"{where}.mtu")
     subnets = listing(body.get("subnets"), f"{where}.subnets")
     for subnet in subnets:
         try:
@@ -219,12 +266,8 @@ def parse_network(name: str, document: Any, index: int) -> Network:
 def parse_host(name: str, document: Any, position: int, networks: tuple[Network, ...]) -> Host:
     where = f"hosts.{name}"
     body = mapping(document, where, {"release", "number", "addresses"})
-    release = body.get("release", RELEASES[0])
-    if release not in RELEASES:
-        raise LabError(f"{where}.release: {release!r} is none of {', '.join(RELEASES)}")
-    number = body.get("number", 11 + position)
-    if not isinstance(number, int) or not 1 <= number <= 9999:
-        raise LabError(f"{where}.number: {number!r} is not a number from 1 to 9999")
+    release = one_of(body.get("release", RELEASES[0]), RELEASES, f"{where}.release")
+    number = whole(body.get("number", 11 + position), 1, 9999, f"{where}.number")
     extra = mapping(body.get("addresses"), f"{where}.addresses", {network.name for network in networks})
     nics = []
     for network in networks:
@@ -247,20 +290,25 @@ def parse_host(name: str, document: Any, position: int, networks: tuple[Network,
     return Host(name, release, number, tuple(nics))
 
 
-def parse_switch(name: str, document: Any, networks: tuple[Network, ...], management: Network) -> Host:
+def parse_switch(
+    name: str, document: Any, networks: tuple[Network, ...], management: Network, nodes: tuple[Node, ...]
+) -> Host:
     where = f"switches.{name}"
     body = mapping(document, where, {"number", "netconf_port", "ports"})
-    number, netconf_port = body.get("number"), body.get("netconf_port")
-    if not isinstance(number, int) or not 1 <= number <= 255:
-        raise LabError(f"{where}.number: {number!r} is not a number from 1 to 255")
-    if not isinstance(netconf_port, int) or not 1024 <= netconf_port <= 65535:
-        raise LabError(f"{where}.netconf_port: {netconf_port!r} is not a number from 1024 to 65535")
+    number = whole(body.get("number"), 1, 255, f"{where}.number")
+    netconf_port = whole(body.get("netconf_port"), 1024, 65535, f"{where}.netconf_port")
     plugs = tuple(
         parse_plug(matching(port, PORT_NAME, f"{where}.ports"), value, f"{where}.ports.{port}", networks)
         for port, value in mapping(body.get("ports"), f"{where}.ports").items()
     )
+    plugs += tuple(
+        Plug(matching(nic.port, PORT_NAME, f"nodes.{node.name}.nics.{nic.name}"), node=node.name, nic=nic.name)
+        for node in nodes
+        for nic in node.nics
+        if nic.switch == name
+    )
     duplicates("port number", [port_number(plug.port) for plug in plugs])
-    whole = parse_host(name, {"number": number}, 0, (management,))
+    machine = parse_host(name, {"number": number}, 0, (management,))
     ports = tuple(
         Nic(
             name=plug.port,
@@ -273,7 +321,7 @@ def parse_switch(name: str, document: Any, networks: tuple[Network, ...], manage
         )
         for plug in plugs
     )
-    return replace(whole, nics=(*whole.nics, *ports), switch=Switch(netconf_port, plugs))
+    return replace(machine, nics=(*machine.nics, *ports), switch=Switch(netconf_port, plugs))
 
 
 def parse_plug(port: str, document: Any, where: str, networks: tuple[Network, ...]) -> Plug:
@@ -331,41 +379,3 @@ def numbered(subnet: str, number: int, where: str) -> str:
     if address not in network or (network.version == 4 and address == network.broadcast_address):
         raise LabError(f"{where}.number: {number} does not fit into {subnet}")
     return f"{address}/{network.prefixlen}"
-
-
-def mapping(value: Any, where: str, allowed: set[str] | None = None) -> dict[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise LabError(f"{where} must be a mapping with names as keys")
-    unknown = sorted(set(value) - allowed) if allowed is not None else []
-    if unknown:
-        raise LabError(f"{where}: unknown key {', '.join(unknown)}; known are {', '.join(sorted(allowed or ()))}")
-    return value
-
-
-def listing(value: Any, where: str) -> list[str]:
-    if value is None:
-        return []
-    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise LabError(f"{where} must be a list of strings")
-    return value
-
-
-def matching(value: Any, pattern: re.Pattern[str], where: str) -> str:
-    if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise LabError(f"{where}: {value!r} must look like {pattern.pattern}")
-    return value
-
-
-def interface(value: str, where: str) -> str:
-    try:
-        return str(ipaddress.ip_interface(value))
-    except ValueError as error:
-        raise LabError(f"{where}: {error}") from error
-
-
-def duplicates(what: str, values: list[Any]) -> None:
-    twice = sorted({value for value in values if values.count(value) > 1}, key=str)
-    if twice:
-        raise LabError(f"{what} used twice: {', '.join(map(str, twice))}")

@@ -14,14 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from weft_lab import access, cgroups, machine, network, rootfs, switches
+from weft_lab import accelerator, access, cgroups, limits, machine, network, nodes, rootfs, switches, tiny_image
 from weft_lab.definition import HOST_NAME, Host, Lab, parse
-from weft_lab.system import LabError, each, process_start, progress, run, systemd_is_pid1, write_file
-
-INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
-# A booted host takes about five; below this many hosts the kernel's default of 128 is enough.
-INOTIFY_PER_HOST = 6
-INOTIFY_RAISED = 1024
+from weft_lab.node_definition import Node
+from weft_lab.system import LabError, each, process_start, run, systemd_is_pid1, write_file
 
 
 @dataclass(frozen=True)
@@ -51,11 +47,11 @@ def origin_of(name: str) -> Origin | None:
     return Origin(Path(state.get("source", "")), state["definition"]) if "definition" in state else None
 
 
-def save(lab: Lab, origin: Origin, raised_from: int | None, *, complete: bool) -> None:
+def save(lab: Lab, origin: Origin, raised: limits.Raised, *, complete: bool) -> None:
     state = {
         "source": str(origin.source),
         "definition": origin.document,
-        "inotify_raised_from": raised_from,
+        "raised": raised,
         # Of a run that was killed: the next one must not take hosts that still boot for hosts that are up.
         "complete": complete,
     }
@@ -65,7 +61,7 @@ def save(lab: Lab, origin: Origin, raised_from: int | None, *, complete: bool) -
 def up(lab: Lab, origin: Origin, *, check: bool = False) -> dict[str, Any]:
     started = time.monotonic()
     before = saved_lab(lab.name)
-    gone = leaving(lab, before)
+    gone, gone_nodes = leaving(lab, before), leaving_nodes(lab, before)
     off = [host for host in lab.hosts if not machine.is_running(lab, host)]
     ill = [
         host
@@ -75,12 +71,17 @@ def up(lab: Lab, origin: Origin, *, check: bool = False) -> dict[str, Any]:
     bases = {host.name: machine.base_of(lab, host) for host in off}
     missing = sorted({host.release for host in off if not bases[host.name].is_dir()})
     astray = network.misplugged(lab)
+    uncabled = network.missing_taps(lab)
+    images = [name for name in lab.images if not tiny_image.current()]
+    fresh = [node for node in lab.nodes if node in uncabled or not nodes.is_ready(lab, node)]
+    ill_nodes = [node for node in lab.nodes if node not in fresh and nodes.is_ill(lab, node)]
     result: dict[str, Any] = {
-        "changed": bool(off or ill or gone or missing or astray),
-        "built": missing,
+        "changed": bool(off or ill or gone or missing or astray or gone_nodes or fresh or ill_nodes or images),
+        "built": missing + images,
         "booted": [host.name for host in off],
-        "repaired": [host.name for host in ill],
-        "removed": [host.name for host in gone],
+        "repaired": [host.name for host in ill] + [node.name for node in ill_nodes],
+        "removed": [host.name for host in gone] + [node.name for node in gone_nodes],
+        "nodes": [node.name for node in fresh],
         "replugged": [nic.far_end for _host, nic in astray],
         "inventory": str(access.inventory_file(lab)),
         "controller": {"namespace": lab.fabric},
@@ -88,15 +89,22 @@ def up(lab: Lab, origin: Origin, *, check: bool = False) -> dict[str, Any]:
     if check:
         return result
     rootfs.ensure_all(missing, lab.packages)
+    if images:
+        tiny_image.ensure()
+    emulation = accelerator.words() if fresh else ()
     timing = {"rootfs": lap(started)}
     was_complete = bool(saved(lab.name).get("complete"))
     prepare_machine(lab, origin)
     mark = time.monotonic()
     network.create_fabric(lab)
     public = access.ensure_key(lab)
+    each(gone_nodes, lambda node: nodes.take_away(lab, node))
     each(gone, lambda host: take_away(lab, host))
     network.ensure_wires(lab)
     network.replug(lab)
+    network.ensure_taps(lab)
+    each(lab.nodes, lambda node: nodes.ensure(lab, node, emulation))
+    each(ill_nodes, lambda node: nodes.repair(lab, node))
 
     def boot(host: Host) -> float:
         machine.cut_power(lab, host)
@@ -124,7 +132,7 @@ def up(lab: Lab, origin: Origin, *, check: bool = False) -> dict[str, Any]:
     waited = dict(zip([host.name for host in lab.hosts], each(lab.hosts, await_boot), strict=True))
     result["boot_seconds"] = {name: waited[name] for name in begun}
     timing["booting"] = lap(mark)
-    save(lab, origin, saved(lab.name).get("inotify_raised_from"), complete=True)
+    save(lab, origin, saved(lab.name).get("raised", {}), complete=True)
     return {**result, "kernel_datapath": kernel_datapath(), "phases": timing, "seconds": lap(started)}
 
 
@@ -143,15 +151,20 @@ def leaving(lab: Lab, before: Lab | None) -> list[Host]:
     return [host for host in before.hosts if host.name not in kept]
 
 
+def leaving_nodes(lab: Lab, before: Lab | None) -> list[Node]:
+    """Nodes that stand but are no longer in the definition."""
+    if before is None:
+        return []
+    kept = {node.name: node for node in lab.nodes}
+    changed = [node.name for node in before.nodes if node.name in kept and node != kept[node.name]]
+    if changed:
+        raise LabError(f"lab {lab.name} is up with another definition of {', '.join(changed)}: take it down first")
+    return [node for node in before.nodes if node.name not in kept]
+
+
 def prepare_machine(lab: Lab, origin: Origin) -> None:
     lab.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    limit = int(INOTIFY.read_text(encoding="utf-8"))
-    raised_from = saved(lab.name).get("inotify_raised_from")
-    if limit < INOTIFY_PER_HOST * len(lab.hosts) + 20:
-        raised_from = raised_from or limit
-        INOTIFY.write_text(str(INOTIFY_RAISED), encoding="utf-8")
-        progress(f"raised {INOTIFY} from {limit} to {INOTIFY_RAISED}; the lab's end puts it back")
-    save(lab, origin, raised_from, complete=False)
+    save(lab, origin, limits.raise_all(lab, saved(lab.name).get("raised", {})), complete=False)
     if not kernel_datapath() and shutil.which("modprobe"):
         run(["modprobe", "--quiet", "openvswitch"], check=False)
 
@@ -181,13 +194,12 @@ def down(lab: Lab, *, check: bool = False) -> dict[str, Any]:
     result: dict[str, Any] = {"changed": bool(found), "found": found}
     if check or not found:
         return {**result, "left": found if check else [], "seconds": lap(started)}
+    each(lab.nodes, lambda node: nodes.take_away(lab, node))
     each(lab.hosts, lambda host: take_away(lab, host))
     if network.exists(lab.fabric):
         machine.end_guests(lab, [lab.fabric])
         run(["ip", "netns", "del", lab.fabric])
-    raised_from = saved(lab.name).get("inotify_raised_from")
-    if raised_from and INOTIFY.read_text(encoding="utf-8").strip() == str(INOTIFY_RAISED):
-        INOTIFY.write_text(str(raised_from), encoding="utf-8")
+    limits.put_back(saved(lab.name).get("raised", {}))
     shutil.rmtree(lab.state, ignore_errors=True)
     shutil.rmtree(lab.disks, ignore_errors=True)
     left = remains(lab)
@@ -223,6 +235,7 @@ def remains(lab: Lab) -> list[str]:
     processes = {name: sorted(cgroups.members(name)) for name in sorted(names)}
     found += [f"processes of {name}: {', '.join(map(str, pids))}" for name, pids in processes.items() if pids]
     found += [f"process {pid} ({words})" for pid, words in machines_of(lab)]
+    found += nodes.remains(lab)
     found += [f"directory {path}" for name in sorted(names) for path in machine.leftovers(name)]
     found += [f"directory {path}" for path in (lab.state, lab.disks) if path.exists()]
     return found
@@ -252,11 +265,15 @@ def status(lab: Lab) -> dict[str, Any]:
     started = time.monotonic()
     links = network.links(lab)
     hosts = {host.name: host_status(lab, host, links) for host in lab.hosts}
+    metal = {node.name: nodes.status(lab, node, links) for node in lab.nodes}
     return {
         "changed": False,
         "name": lab.name,
-        "up": all(one["state"] == "running" for one in hosts.values()),
+        "up": all(one["state"] == "running" for one in hosts.values())
+        and all(one["bmc"]["state"] == "running" for one in metal.values()),
         "hosts": hosts,
+        "nodes": metal,
+        "images": {name: str(tiny_image.CACHE / tiny_image.NAME) for name in lab.images},
         "inventory": str(access.inventory_file(lab)) if access.inventory_file(lab).exists() else None,
         "kernel_datapath": kernel_datapath(),
         "seconds": lap(started),

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from weft_lab.definition import Host, Lab, Network, Nic
+from weft_lab.definition import WIRE_MTU, Host, Lab, Network, Nic
+from weft_lab.node_definition import Node
 from weft_lab.system import run
 
 # No spanning tree, or a plugged cable would carry nothing for half a minute; no snooping, or multicast
@@ -108,6 +109,40 @@ def ensure_wires(lab: Lab) -> None:
         batch(lab.fabric, lines)
 
 
+def tap_lines(lab: Lab, node: Node) -> list[str]:
+    """The cables of a node, which QEMU opens when the node is powered on; without a carrier until then."""
+    lines = []
+    for nic in node.nics:
+        bridge = lab.tap_bridge(node, nic.tap)
+        lines += [
+            f"tuntap add dev {nic.tap} mode tap",
+            f"link set {nic.tap} address {nic.tap_mac} mtu {WIRE_MTU}",
+            f"link set {nic.tap} addrgenmode none",
+            f"link set {nic.tap} master {bridge} up",
+        ]
+        if bridge in lab.wires:
+            lines.append(f"link set {nic.tap} type bridge_slave group_fwd_mask {CABLE_PASSES}")
+    return lines
+
+
+def missing_taps(lab: Lab) -> list[Node]:
+    present = links(lab)
+    return [node for node in lab.nodes if any(nic.tap not in present for nic in node.nics)]
+
+
+def ensure_taps(lab: Lab) -> None:
+    for node in missing_taps(lab):
+        remove_taps(lab, node)
+        batch(lab.fabric, tap_lines(lab, node))
+
+
+def remove_taps(lab: Lab, node: Node) -> None:
+    present = links(lab)
+    lines = [f"link del {nic.tap}" for nic in node.nics if nic.tap in present]
+    if lines:
+        batch(lab.fabric, lines)
+
+
 def misplugged(lab: Lab) -> list[tuple[Host, Nic]]:
     """NICs of standing hosts whose far end is in another bridge than it belongs in."""
     masters = {name: link.get("master") for name, link in link_table(lab).items()}
@@ -193,10 +228,18 @@ def link_table(lab: Lab) -> dict[str, dict[str, Any]]:
 
 def set_link(lab: Lab, host: Host, nic: str, up: bool) -> None:
     """Pull or plug a cable: on a wire between two machines, both see it."""
-    wire = lab.bridge_of(host, host.nic(nic))
+    set_cable(lab, lab.bridge_of(host, host.nic(nic)), host.nic(nic).far_end, up)
+
+
+def set_tap(lab: Lab, node: Node, nic: str, up: bool) -> None:
+    tap = node.nic(nic).tap
+    set_cable(lab, lab.tap_bridge(node, tap), tap, up)
+
+
+def set_cable(lab: Lab, wire: str, own_end: str, up: bool) -> None:
     table = link_table(lab)
     ends = {name for name, link in table.items() if wire in lab.wires and link.get("master") == wire}
-    for end in sorted(ends | {host.nic(nic).far_end}):
+    for end in sorted(ends | {own_end}):
         run(["ip", "-n", lab.fabric, "link", "set", end, "up" if up else "down"])
 
 

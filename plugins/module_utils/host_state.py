@@ -14,6 +14,7 @@ from ansible_collections.weft.fabric.plugins.module_utils import announce
 from ansible_collections.weft.fabric.plugins.module_utils.boot_replay import BootReplayEngine
 from ansible_collections.weft.fabric.plugins.module_utils.dhcp_servers import DhcpServersEngine
 from ansible_collections.weft.fabric.plugins.module_utils.namespaces import NamespacesEngine
+from ansible_collections.weft.fabric.plugins.module_utils.netboot_servers import BootServersEngine
 from ansible_collections.weft.fabric.plugins.module_utils.nftables import NftablesEngine
 from ansible_collections.weft.fabric.plugins.module_utils.openflow_flows import OpenflowFlowsEngine
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_bridges import OvsBridgesEngine
@@ -46,6 +47,7 @@ CONCERNS = (
     Concern("router_advertisements", RouterAdvertisementsEngine, True),
     # A router that may take the role over comes last: by then it is wired, and what it forwards is translated.
     Concern("vrrp_routers", VrrpRoutersEngine, True),
+    Concern("boot_servers", BootServersEngine, True),
     Concern("boot_replay", BootReplayEngine, False),
 )
 

@@ -20,6 +20,7 @@ from collections import namedtuple
 
 from ansible_collections.weft.fabric.plugins.module_utils.dhcp_servers import DhcpServersEngine
 from ansible_collections.weft.fabric.plugins.module_utils.namespaces import NamespacesEngine
+from ansible_collections.weft.fabric.plugins.module_utils.netboot_servers import BootServersEngine
 from ansible_collections.weft.fabric.plugins.module_utils.nftables import NftablesEngine
 from ansible_collections.weft.fabric.plugins.module_utils.openflow_flows import OpenflowFlowsEngine
 from ansible_collections.weft.fabric.plugins.module_utils.ovs_bridges import OvsBridgesEngine
@@ -98,8 +99,9 @@ STEPS = (
     Step("ovs_tunnel_routes", "ovs_tunnel_routes", OvsTunnelRoutesEngine, additions),
     Step("dhcp_servers", "dhcp_servers", DhcpServersEngine, additions, "servers"),
     Step("router_advertisements", "router_advertisements", RouterAdvertisementsEngine, additions, "routers"),
-    # Last: a router takes no role before everything it needs is wired.
+    # Late: a router takes no role before everything it needs is wired.
     Step("vrrp_routers", "vrrp_routers", VrrpRoutersEngine, additions, "routers"),
+    Step("boot_servers", "boot_servers", BootServersEngine, additions, "servers"),
 )
 
 #: what a port that somebody else has plugged in needs

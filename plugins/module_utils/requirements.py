@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from ansible_collections.weft.fabric.plugins.module_utils.netboot_paths import LOADERS
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
 
 # Debian's names first; the second column is Fedora's, RHEL's and their kin's.
@@ -16,6 +17,9 @@ PACKAGES = {
     "ovs-ofctl": ("openvswitch-switch", "openvswitch"),
     "ovsdb-client": ("openvswitch-switch", "openvswitch"),
     "dnsmasq": ("dnsmasq-base", "dnsmasq"),
+    "nginx": ("nginx-light", "nginx"),
+    "ipxe": ("ipxe", "ipxe-bootimgs-x86"),
+    "ssh-keygen": ("openssh-client", "openssh"),
     "keepalived": ("keepalived", "keepalived"),
     "conntrackd": ("conntrackd", "conntrack-tools"),
     "conntrack": ("conntrack", "conntrack-tools"),
@@ -24,6 +28,9 @@ PACKAGES = {
     "arping": ("iputils-arping", "iputils"),
     "ping": ("iputils-ping", "iputils"),
 }
+
+# What is no program: there when one of these files is.
+FILES = {"ipxe": [place for places in LOADERS.values() for place in places]}
 
 
 def packages_for(programs, rpm):
@@ -57,7 +64,7 @@ def missing_packages(module, programs, interfaces):
 
     Raise FabricError when an interface is missing or too small: no package cures that.
     """
-    missing = [program for program in programs if module.get_bin_path(program) is None]
+    missing = [program for program in programs if not _is_there(module, program)]
     problems = []
     for interface in interfaces:
         problem = interface_problem(interface["name"], interface.get("mtu"), read_mtu(interface["name"]))
@@ -66,3 +73,9 @@ def missing_packages(module, programs, interfaces):
     if problems:
         raise FabricError("; ".join(problems))
     return missing, packages_for(missing, os.path.exists("/etc/redhat-release"))
+
+
+def _is_there(module, program):
+    if program in FILES:
+        return any(os.path.isfile(path) for path in FILES[program])
+    return module.get_bin_path(program) is not None

@@ -13,8 +13,8 @@ description:
   - Compiles the topology for the host of the running task, as P(weft.fabric.host_state#lookup) does, and makes the host
     so with the engines of M(weft.fabric.namespaces), M(weft.fabric.nftables), M(weft.fabric.ovs_bridges),
     M(weft.fabric.ovs_tunnel_routes), M(weft.fabric.openflow_flows), M(weft.fabric.dhcp_servers),
-    M(weft.fabric.router_advertisements), M(weft.fabric.vrrp_routers) and M(weft.fabric.boot_replay), one after the
-    other in one call.
+    M(weft.fabric.router_advertisements), M(weft.fabric.vrrp_routers), M(weft.fabric.boot_servers) and
+    M(weft.fabric.boot_replay), one after the other in one call.
   - It does what those modules do, in the order in which a host wants it. One call costs the controller a third of a
     second for each host, whatever it does, and a thousand hosts feel the difference.
   - Before anything is changed it looks for the programs and network cards that are needed. When a program is missing,
@@ -44,6 +44,7 @@ options:
       - dhcp_servers
       - router_advertisements
       - vrrp_routers
+      - boot_servers
       - boot_replay
   keep:
     description:

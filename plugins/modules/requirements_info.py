@@ -26,13 +26,16 @@ options:
       - conntrackd
       - dnsmasq
       - ip
+      - ipxe
       - keepalived
       - nft
+      - nginx
       - ovs-ofctl
       - ovs-vsctl
       - ovsdb-client
       - ping
       - radvd
+      - ssh-keygen
     required: true
   interfaces:
     description:

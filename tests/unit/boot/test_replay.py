@@ -130,6 +130,7 @@ def test_what_goes_by_items_is_a_list_of_the_state() -> None:
         "dhcp_servers": "servers",
         "router_advertisements": "routers",
         "vrrp_routers": "routers",
+        "boot_servers": "servers",
     }
     for state, items in by_items.items():
         source = Path(boot_files.__file__).parents[1] / "modules" / f"{state}.py"
@@ -175,6 +176,7 @@ def test_the_order_of_boot() -> None:
         "dhcp_servers",
         "router_advertisements",
         "vrrp_routers",
+        "boot_servers",
     ], "a router has addresses when it translates, and takes a role when everything is wired"
     assert all(step.engine.name == step.state for step in replay.STEPS)
 

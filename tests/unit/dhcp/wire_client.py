@@ -28,6 +28,9 @@ class Reply:
     def __init__(self, payload: bytes):
         self.xid = struct.unpack_from("!I", payload, 4)[0]
         self.address = socket.inet_ntoa(payload[16:20])
+        self.next_server = socket.inet_ntoa(payload[20:24])
+        self.server_name = payload[44:108].split(b"\0")[0].decode()
+        self.file = payload[108:236].split(b"\0")[0].decode()
         self.options: dict[int, bytes] = {}
         offset = 240
         while offset < len(payload) and payload[offset] != 255:

@@ -43,6 +43,8 @@ class ActionModule(ActionBase):
         topology = topology_of(host, given.get("topology") or task_vars.get("weft_topology"), task_vars)
         if host in topology.switches:
             raise AnsibleActionFail(f"{host} is a switch: use the playbook weft.fabric.switches, or the role switch")
+        if host in topology.nodes:
+            raise AnsibleActionFail(f"{host} is a node of bare metal: use the playbook weft.fabric.server_deploy")
         templates = {name: read_template(path) for name, path in (given.get("templates") or {}).items() if path}
         keep = given.get("keep") or []
         state = {}

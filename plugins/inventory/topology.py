@@ -16,6 +16,10 @@ description:
   - Switches are hosts as well, in the group C(switches) and in C(switch_DRIVER). Their tasks run on the controller,
     unless the topology gives a switch another C(ansible_connection). How to log in is handed on as it stands in the
     file, as Jinja references and vault texts, in the variable C(weft_switch_credentials).
+  - The nodes of bare metal are hosts as well, in the group C(bare_metal_nodes), and those that are a server in
+    C(server_nodes) and in the C(project_NAME) of the server. Their C(ansible_host) is the address that they have
+    while they are deployed. How their BMC is reached is in C(weft_node_bmc), with secrets as they stand in the file.
+    C(weft_node) is what P(weft.fabric.host_state#lookup) knows of a node, compiled when it is used.
   - Each host gets a few small variables only. What a host must look like is compiled when its play asks for it,
     with P(weft.fabric.host_state#lookup).
   - Never writes and needs no host. Numbers that the lock file does not hold yet are computed in memory.
@@ -63,6 +67,11 @@ from ansible.template import trust_as_template
 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.build import build_all
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import HOST_ROLES, ROUTER_GROUP
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model_bare_metal import (
+    DEPLOYMENT_OWNER,
+    NODE_GROUP,
+    SERVER_GROUP,
+)
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model_switches import DRIVER_GROUPS, SWITCH_GROUP
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.problems import TopologyError
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.sources import root_of
@@ -70,6 +79,9 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.yamlmap impor
 
 # The plugin's name stands at the top of the file; reading more of a large foreign file would be rude.
 HEAD_BYTES = 4096
+
+# Compiled where and when it is used: a thousand nodes must not mean a thousand nodes' user data in one inventory.
+NODE_STATE = "{{ lookup('weft.fabric.host_state', 'bare_metal') }}"
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable):
@@ -106,6 +118,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             *HOST_ROLES,
             ROUTER_GROUP,
             SWITCH_GROUP,
+            *((NODE_GROUP, SERVER_GROUP) if topology.nodes else ()),
             *(f"physnet_{name}" for name in topology.physical_networks),
         ):
             self.inventory.add_group(group_name(group))
@@ -120,6 +133,18 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             self._construct(host.name)
         for switch in topology.switches.values():
             self._add_switch(switch, path)
+        for node in topology.nodes.values():
+            self._add_node(topology, node, path)
+
+    def _add_node(self, topology, node, path):
+        self.inventory.add_host(node.name)
+        for name, value in node_variables(topology, node, path).items():
+            self.inventory.set_variable(node.name, name, value)
+        server = topology.server_of.get(node.name)
+        groups = [NODE_GROUP] if server is None else [NODE_GROUP, SERVER_GROUP, group_name(f"project_{server.project}")]
+        for group in groups:
+            self.inventory.add_child(group, node.name)
+        self._construct(node.name)
 
     def _add_switch(self, switch, path):
         self.inventory.add_host(switch.name)
@@ -209,3 +234,25 @@ def switch_variables(switch, path):
             "weft_switch_credentials": {name: value for name, value in login.items() if value is not None},
         }
     )
+
+
+def node_variables(topology, node, path):
+    """Return a node's variables: how its ramdisk is logged in to, and how its BMC."""
+    return for_ansible(
+        {
+            "ansible_host": deployment_address(topology, node),
+            "ansible_user": "root",
+            "ansible_python_interpreter": "/usr/bin/python3",
+            **node.vars,
+            "weft_topology": path,
+            "weft_node": NODE_STATE,
+            "weft_node_bmc": node.bmc,
+        }
+    )
+
+
+def deployment_address(topology, node):
+    """Return the address that a node has while it is deployed."""
+    ports = topology.node_ports[topology.bare_metal.networks["deployment"]]
+    own = next(port for port in ports if port.device_owner == DEPLOYMENT_OWNER and port.nic[0] == node.name)
+    return str(own.addresses[0])

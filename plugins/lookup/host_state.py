@@ -22,6 +22,8 @@ options:
       - Names of concerns, which are names of modules, or V(requirements) and V(underlay).
       - For a switch, V(switch_ports), or V(switch_release) for the arguments of the same module that take everything
         off the switch again. How to log in is not among them, see P(weft.fabric.topology#inventory).
+      - For a node of bare metal, V(bare_metal), which is what the playbooks of its life need to know. It holds what
+        each switch is told in each phase, and the server that the node is.
     type: list
     elements: str
     required: true
@@ -61,6 +63,10 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.weft.fabric.plugins.plugin_utils.host_state import read_template, topology_of
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.bare_metal import (
+    CONCERNS as NODE_CONCERNS,
+)
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.bare_metal import compile_node
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.host import (
     CONCERNS,
     PREPARATIONS,
@@ -85,10 +91,19 @@ class LookupModule(LookupBase):
 
     def _compile(self, topology, host, concern):
         # Asked beforehand: a KeyError from inside the compiler must not look like a misspelt name.
-        known = SWITCH_CONCERNS if host in topology.switches else {**CONCERNS, **PREPARATIONS}
-        if concern not in known:
-            raise AnsibleLookupError(f"there is no concern {concern}: use one of {', '.join(known)}")
+        if concern not in known_concerns(topology, host):
+            known = ", ".join(known_concerns(topology, host))
+            raise AnsibleLookupError(f"there is no concern {concern}: use one of {known}")
         if host in topology.switches:
             return compile_switch(topology, host, concern)
+        if host in topology.nodes:
+            return compile_node(topology, host, concern)
         templates = {name: read_template(path) for name, path in self.get_option("templates").items() if path}
         return compile_host(topology, host, concern, templates)[concern]
+
+
+def known_concerns(topology, host):
+    """Return the names of the concerns of a host, a switch or a node."""
+    if host in topology.switches:
+        return list(SWITCH_CONCERNS)
+    return list(NODE_CONCERNS if host in topology.nodes else {**CONCERNS, **PREPARATIONS})

@@ -15,10 +15,10 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import 
 
 
 def topology_of(host: str, path: t.Any, variables: t.Mapping[str, t.Any]) -> Topology:
-    """Return the topology of a host or switch. Raises AnsibleError, and TopologyError with all its problems."""
+    """Return the topology of a host, switch or node. Raises AnsibleError, and TopologyError with all its problems."""
     found = find_topology(path, variables)
     topology = build(found)
-    if host not in topology.hosts and host not in topology.switches:
+    if not any(host in known for known in (topology.hosts, topology.switches, topology.nodes)):
         raise AnsibleError(f"host {host} does not stand in {found}: add it under hosts")
     return topology
 

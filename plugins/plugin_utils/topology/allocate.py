@@ -15,7 +15,7 @@ from .allocate_distributed import allocate_dvr_macs, allocate_transit
 from .lockfile import Entry, Lock
 from .macs import MAC_COUNT, MAC_PREFIX, mac_number, mac_text
 from .model import LOCAL_VLAN_RANGE, TUNNEL_TYPES, Network, Port, Topology
-from .pool import Pool, locked_number, network_path, note, port_path, router_path
+from .pool import Pool, locked_number, mac_path, network_path, node_path, note, port_path, router_path, server_path
 from .problems import Problems
 
 # Small VNIs are what people pin by hand; those we choose start above the VLAN range.
@@ -31,7 +31,7 @@ def allocate(topology: Topology, lock: Lock, problems: Problems) -> Lock:
     ports = [port for ports in topology.ports_by_network.values() for port in ports]
     _allocate_segments(topology, lock, problems, written)
     _allocate_local_vlans(topology, lock, problems, written)
-    _allocate_macs(ports, lock, problems, written)
+    _allocate_macs(topology, ports, lock, problems, written)
     allocate_dvr_macs(topology, ports, lock, problems, written)
     allocate_transit(topology, lock, problems, written)
     allocate_addresses(topology, lock, problems, written)
@@ -39,6 +39,9 @@ def allocate(topology: Topology, lock: Lock, problems: Problems) -> Lock:
         # Where the scheduler has put it: held like a number, so that it stays there.
         if router.nodes and not router.hosts:
             note(written, router_path(router.key), "hosts", list(router.nodes))
+    for server in topology.servers():
+        if server.placed_on is not None and server.node is None:
+            note(written, server_path(server), "node", server.placed_on)
     for network in topology.networks():
         if not network.mtu:
             network.mtu = largest_mtu(topology, network)
@@ -127,15 +130,22 @@ def _allocate_vlans_by_host(topology: Topology, lock: Lock, problems: Problems, 
                 note(written, path, "local_vlan", number)
 
 
-def _allocate_macs(ports: list[Port], lock: Lock, problems: Problems, written: dict[str, Entry]) -> None:
+def _allocate_macs(
+    topology: Topology, ports: list[Port], lock: Lock, problems: Problems, written: dict[str, Entry]
+) -> None:
     pool = Pool("MAC address", MAC_PREFIX + 1, MAC_PREFIX + MAC_COUNT, problems, mac_text)
+    for node in topology.nodes.values():
+        for nic in node.nics.values():
+            number = mac_number(nic.mac_address)
+            if number is not None:
+                pool.hold(number, f"{node_path(node.name)}/nics/{nic.name}", node.where)
     waiting = []
     for port in ports:
         path = port_path(port)
         if port.mac_address:
             number = mac_number(port.mac_address)
             if number is not None:
-                pool.hold(number, path, port.where)
+                pool.hold(number, mac_path(port), port.where)
             continue
         locked = lock.get(path).get("mac_address")
         number = mac_number(locked)

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 from functools import partial
 
+from .assemble_bare_metal import BareMetalReader
+from .assemble_common import dns_label, fixed_ips
 from .assemble_switches import SwitchReader
 from .checker import Checker, Entry, Read
 from .model import (
@@ -17,7 +18,6 @@ from .model import (
     Binding,
     DhcpOption,
     ExternalGateway,
-    FixedIp,
     FloatingIp,
     Host,
     HostPhysicalNetwork,
@@ -49,9 +49,11 @@ class Assembler:
         self.topology = Topology()
         self.flawed: set[Key] = set()
         self._defaults: Read = {a.name: a.default for a in DEFAULTS.attributes}
+        self._bare_metal = BareMetalReader(self.topology, sources, problems, self.flawed)
 
     def assemble(self) -> None:
         """Read all documents, the root file first."""
+        read: list[tuple[str, Read]] = []
         for number, (file, document) in enumerate(self._sources.documents.items()):
             checker = Checker(file, self._problems)
             given, _complete = checker.resource(ROOT, document, document.line, "")
@@ -67,6 +69,10 @@ class Assembler:
                 self._switch(file, entry)
             for entry in given.get("projects", ()):
                 self._project(file, entry)
+            read.append((file, given))
+        # Interfaces of nodes are named as their switches name them, whichever file these are in.
+        for file, given in read:
+            self._bare_metal.read(file, given)
         self.topology.files = tuple(self._sources.files)
 
     def _root(self, file: str, given: Read) -> None:
@@ -161,6 +167,8 @@ class Assembler:
             self._router(file, project, item)
         for item in entry.values.get("floating_ips", ()):
             self._floating_ip(file, project, item)
+        for item in entry.values.get("servers", ()):
+            self._bare_metal.server(file, project, item)
 
     def _network(self, file: str, project: Project, entry: Entry) -> None:
         known = project.networks
@@ -216,7 +224,7 @@ class Assembler:
         if "mac_address" in given:
             port.mac_address, port.mac_pinned = given["mac_address"], True
         if given.get("fixed_ips") is not None:
-            port.fixed_ips = _fixed_ips(given)
+            port.fixed_ips = fixed_ips(given)
             port.fixed_ips_given = True
         if given.get("binding"):
             port.binding = Binding(**given["binding"])
@@ -281,16 +289,10 @@ def _network(project: Project, given: Read) -> tuple[str, str]:
     return owner or project.name, name
 
 
-def _fixed_ips(given: Read) -> list[FixedIp]:
-    return [
-        FixedIp(item.get("subnet", ""), item.get("address"), "address" in item) for item in given["fixed_ips"] or ()
-    ]
-
-
 def _external_gateway(project: Project, given: Read) -> ExternalGateway:
     gateway = ExternalGateway(_network(project, given), given.get("enable_snat", True))
     if given.get("fixed_ips"):
-        gateway.fixed_ips = _fixed_ips(given)
+        gateway.fixed_ips = fixed_ips(given)
         gateway.fixed_ips_given = True
     return gateway
 
@@ -300,8 +302,3 @@ def _options(given: Read) -> tuple[DhcpOption, ...]:
         DhcpOption(option["name"], option["value"], option.get("ip_version", 4))
         for option in given.get("extra_dhcp_opts") or ()
     )
-
-
-def dns_label(name: str) -> str:
-    """Return a resource's name as a host name: DNS knows no '_' and a '.' would make two labels."""
-    return re.sub(r"[._]", "-", name).rstrip("-")

@@ -80,7 +80,7 @@ def build(path: str) -> Topology:
 def _fingerprint(path: str, topology: Topology) -> Fingerprint:
     """Return what changes when a file does. A directory counts as well: a file may be added to it."""
     found = []
-    for file in (path, *topology.files, str(lock_path(path))):
+    for file in (path, *topology.files, *topology.read_files, str(lock_path(path))):
         try:
             status = os.stat(file)
         except FileNotFoundError:

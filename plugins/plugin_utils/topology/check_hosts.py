@@ -10,10 +10,11 @@ from functools import partial
 from .context import Claims, Context, place
 from .kinds import DEVICE
 from .model import HOST_ROLES, ROUTER_GROUP, Host, IPAddress, Where
+from .model_bare_metal import NODE_GROUPS
 from .model_switches import SWITCH_GROUPS
 
 # Inventory groups: Ansible can't tell a host from a group of the same name.
-GROUP_NAMES = ("all", "ungrouped", *HOST_ROLES, ROUTER_GROUP, *SWITCH_GROUPS)
+GROUP_NAMES = ("all", "ungrouped", *HOST_ROLES, ROUTER_GROUP, *SWITCH_GROUPS, *NODE_GROUPS)
 _OWN_BRIDGES = ("br-int", "br-tun")
 
 

@@ -25,8 +25,6 @@ class _Ports:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._macs = Claims(context, "the MAC address", "give each port a MAC address of its own")
-        self._names = Claims(context, "the DNS name", "give one of them another dns_name")
         self._devices = Claims(context, "the interface", "give one of them another interface name")
         self._ids = Claims(context, "the interface id", "give each port an iface_id of its own")
 
@@ -50,13 +48,13 @@ class _Ports:
             return
         self._check_binding(port)
         if port.mac_pinned:
-            self._claim(self._macs, port.mac_address, port.mac_address, port, "mac_address")
+            self._claim(context.macs, port.mac_address, port.mac_address, port, "mac_address")
         if network is not None and context.sound("networks", network.project, network.name):
             if port.fixed_ips:
                 holder = f"port {port.project}/{port.name}"
                 check_fixed_ips(context, network, port.fixed_ips, holder, context.at_port, port)
             name = port.dns_name.lower()
-            self._claim(self._names, (network.key, name), f"{name} in network {network.name}", port, "dns_name")
+            self._claim(context.dns_names, (network.key, name), f"{name} in network {network.name}", port, "dns_name")
 
     def _claim(self, claims: Claims, thing: t.Hashable, shown: str, port: Port, *parts: str | int) -> None:
         claims.claim(thing, shown, f"port {port.project}/{port.name}", self._context.at_port, port, *parts)

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 from .model import Topology, Where
+from .model_bare_metal import PHASES
 from .model_switches import Switch, SwitchPort
+from .node_vlans import nics_at, phase_network, segment_vlan
 from .problems import Problems
 from .switch_vlans import needed_networks, networks_behind, port_vlans
 
@@ -16,6 +18,7 @@ def check_switch_vlans(topology: Topology, problems: Problems) -> None:
     untagged: dict[str, tuple[int, SwitchPort]] = {}
     for switch in topology.switches.values():
         _check_allowed(topology, switch, problems)
+        _check_nodes(topology, switch, problems)
         for port in switch.ports.values():
             if port.host is not None:
                 _check_native(topology, port, problems, untagged)
@@ -58,3 +61,26 @@ def _check_native(
                 f"VLAN {native} is that of network {shown}, whose frames host {port.host} sends with a tag",
                 "use another native VLAN",
             )
+
+
+def _check_nodes(topology: Topology, switch: Switch, problems: Problems) -> None:
+    """What VLAN a flat network is inside the switch, a node has nobody to ask but the ports towards hosts."""
+    told: set[tuple[str, str]] = set()
+    for node, nic in nics_at(topology, switch):
+        for phase in PHASES:
+            network = phase_network(topology, node, nic, phase)
+            if network is None or network.type != "flat" or network.key in told:
+                continue
+            told.add(network.key)
+            vlan, shown = segment_vlan(topology, network), f"{network.project}/{network.name}"
+            if vlan is None:
+                message = (
+                    f"{nic.name} of {node.name} is in the flat network {shown}, and no switch says its VLAN inside"
+                )
+                remedy = "give a port towards a host a native VLAN, or use a vlan network"
+                server = topology.server_of.get(node.name) if phase == "tenant" else None
+                problems.add(node.where if server is None else server.where, message, remedy)
+            elif not switch.allows(vlan):
+                where = Where(switch.where.file, switch.where.line, f"{switch.where.path}.allowed_vlans")
+                message = f"VLAN {vlan} of network {shown} is not among them, and node {node.name} is in it"
+                problems.add(where, message, f"add {vlan}")

@@ -49,8 +49,7 @@ class Checker:
         if value is None:
             value = _EMPTY
         if not isinstance(value, Map):
-            self.note(line, path, f"is {kind_of(value)}, not a mapping", f"write the attributes of the {resource.noun}")
-            return {}, False
+            return self._no_mapping(resource, value, line, path)
         known = self._attributes.get(id(resource))
         if known is None:
             known = self._attributes[id(resource)] = {a.name: a for a in resource.attributes}
@@ -77,6 +76,14 @@ class Checker:
                 if attribute.name not in value:
                     self.note(line, path, f"{attribute.name!r} is missing", _addition(attribute))
         return given, complete
+
+    def _no_mapping(self, resource: Resource, value: t.Any, line: int, path: str) -> tuple[Read, bool]:
+        """Read a single value that stands for the whole resource, where it may."""
+        if not resource.shorthand or isinstance(value, Seq):
+            self.note(line, path, f"is {kind_of(value)}, not a mapping", f"write the attributes of the {resource.noun}")
+            return {}, False
+        read = self.shape(resource.attribute(resource.shorthand).shape, value, line, path)
+        return ({}, False) if read is None else ({resource.shorthand: read}, True)
 
     def _unknown(
         self,

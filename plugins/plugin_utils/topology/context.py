@@ -9,6 +9,7 @@ import typing as t
 from collections.abc import Collection
 
 from .model import FloatingIp, Host, Network, Port, Router, Subnet, Topology, Where
+from .model_bare_metal import Image, Node, Server
 from .model_switches import Switch, SwitchPort
 from .problems import Problems, near_miss
 from .sources import Sources
@@ -23,10 +24,16 @@ class Context:
         self._sources = sources
         self._flawed = flawed
         self.addresses = Claims(self, "the address", "give each an address of its own")
+        self.macs = Claims(self, "the MAC address", "give each a MAC address of its own")
+        self.dns_names = Claims(self, "the DNS name", "give one of them another name")
 
     def sound(self, *key: str) -> bool:
         """Tell whether a resource has no problem of its own; what follows from one helps nobody."""
         return key not in self._flawed
+
+    def written(self, key: str) -> bool:
+        """Tell whether something stands at the top of any file, right or wrong."""
+        return any(key in document for document in self._sources.documents.values())
 
     def note(self, where: Where, message: str, remedy: str) -> None:
         self.problems.add(where, message, remedy)
@@ -67,6 +74,19 @@ class Context:
             return floating_ip.where
         file, project = floating_ip.where.file, floating_ip.project
         return self._sources.where(file, "projects", project, "floating_ips", floating_ip.name, *parts)
+
+    def at_bare_metal(self, *parts: str | int) -> Where:
+        file = self.topology.files[0] if self.topology.bare_metal is None else self.topology.bare_metal.where.file
+        return self._sources.where(file, "bare_metal", *parts)
+
+    def at_image(self, image: Image, *parts: str | int) -> Where:
+        return self._sources.where(image.where.file, "images", image.name, *parts)
+
+    def at_node(self, node: Node, *parts: str | int) -> Where:
+        return self._sources.where(node.where.file, "nodes", node.name, *parts)
+
+    def at_server(self, server: Server, *parts: str | int) -> Where:
+        return self._sources.where(server.where.file, "projects", server.project, "servers", server.name, *parts)
 
     def network(
         self, key: tuple[str, str], project: str, at: t.Callable[..., Where], *arguments: t.Any

@@ -46,6 +46,8 @@ def _resource(resource: Resource, definitions: dict[str, Fragment]) -> Fragment:
     required = [a.name for a in resource.attributes if a.required]
     if required:
         fragment["required"] = required
+    if resource.shorthand:
+        return {"anyOf": [_shape(resource.attribute(resource.shorthand).shape, definitions), fragment]}
     return fragment
 
 

@@ -74,20 +74,21 @@ class Secret(Free):
 
     noun = "a Jinja reference or !vault"
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, example: str) -> None:
         super().__init__()
         self._what = what
+        self._example = f"{{{{ {example} }}}}"
 
     def parse(self, value: t.Any) -> Parsed:
         if isinstance(value, Vault) or (isinstance(value, str) and _is_reference(value)):
             return value
         raise Wrong(
             f"a literal {self._what}, which Git would keep in clear",
-            "write a reference to a variable, like \"{{ vault_leaf1_password }}\", or encrypt it with '!vault'",
+            f"write a reference to a variable, like \"{self._example}\", or encrypt it with '!vault'",
         )
 
     def schema(self) -> Fragment:
-        return {"type": "string", "examples": ["{{ vault_leaf1_password }}"]}
+        return {"type": "string", "examples": [self._example]}
 
 
 class LiteralOrReference(Free):
@@ -199,7 +200,7 @@ LOGIN = Text("a user name", r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}", "use letters, 
 
 ADDRESS = AddressOrName()
 HOST_KEY = HostKey()
-PASSWORD = Secret("password")
+PASSWORD = Secret("password", "vault_leaf1_password")
 USERNAME = LiteralOrReference(LOGIN)
 KEY_FILE = LiteralOrReference(PATH)
 VLAN = Whole(1, VLAN_MAX)

@@ -10,11 +10,14 @@ import typing as t
 from contextlib import contextmanager
 
 from .assemble import Assembler
+from .check_bare_metal import check_bare_metal
 from .check_floating_ips import check_floating_ips
 from .check_hosts import check_hosts
 from .check_networks import check_networks
+from .check_nodes import check_nodes
 from .check_ports import check_ports
 from .check_routers import check_routers
+from .check_servers import check_servers
 from .check_switches import check_switches
 from .context import Context
 from .model import Topology
@@ -39,9 +42,12 @@ def load(paths: t.Sequence[str]) -> Topology:
             check_hosts(context)
             check_networks(context)
             check_ports(context)
+            check_servers(context)
             check_routers(context)
             check_floating_ips(context)
             check_switches(context)
+            check_bare_metal(context)
+            check_nodes(context)
     problems.raise_if_any()
     return assembler.topology
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+from .model_bare_metal import BareMetal, Flavor, Image, Node, Server
 from .model_switches import Switch
 
 IPAddress = IPv4Address | IPv6Address
@@ -255,6 +256,8 @@ class Port:
     extra_dhcp_opts: tuple[DhcpOption, ...] = ()
     device_owner: str = ""  # network:… for the ports the scheduler adds
     router: tuple[str, str] | None = None  # whose leg it is: (project, name)
+    # Scheduled: plugged in at a switch instead of on a host: (node, interface).
+    nic: tuple[str, str] | None = None
 
     @property
     def id(self) -> str:
@@ -271,6 +274,11 @@ class Port:
     @property
     def addresses(self) -> list[IPAddress]:
         return [ip.address for ip in self.fixed_ips if ip.address is not None]
+
+    @property
+    def plugged(self) -> bool:
+        """Whether it is plugged in anywhere: on a host, or at a switch."""
+        return self.host is not None or self.nic is not None
 
     @property
     def distributed(self) -> bool:
@@ -372,6 +380,7 @@ class Project:
     ports: dict[str, Port] = field(default_factory=dict)
     routers: dict[str, Router] = field(default_factory=dict)
     floating_ips: dict[str, FloatingIp] = field(default_factory=dict)
+    servers: dict[str, Server] = field(default_factory=dict)
 
 
 @dataclass
@@ -386,11 +395,18 @@ class Topology:
     physical_networks: dict[str, PhysicalNetwork] = field(default_factory=dict)
     projects: dict[str, Project] = field(default_factory=dict)
     switches: dict[str, Switch] = field(default_factory=dict)
+    bare_metal: BareMetal | None = None
+    images: dict[str, Image] = field(default_factory=dict)
+    flavors: dict[str, Flavor] = field(default_factory=dict)
+    nodes: dict[str, Node] = field(default_factory=dict)
+    read_files: list[str] = field(default_factory=list)  # further files that were read: user data, checksums
     # Scheduled: the DHCP port of a network on each network node that serves it.
     dhcp_ports: dict[tuple[str, str], list[Port]] = field(default_factory=dict)
     # Scheduled: the legs of routers in a network. A leg that may be on several hosts (HA) has one Port for each, which
     # share name, id, MAC and addresses.
     router_ports: dict[tuple[str, str], list[Port]] = field(default_factory=dict)
+    # Scheduled: the ports that nodes and the boot server have in the networks that nodes are deployed in.
+    node_ports: dict[tuple[str, str], list[Port]] = field(default_factory=dict)
     # Allocated: exceptions to Network.local_vlan, where two networks with one number meet on a host.
     local_vlan_overrides: dict[tuple[str, tuple[str, str]], int] = field(default_factory=dict)
 
@@ -405,6 +421,15 @@ class Topology:
     def floating_ips(self) -> t.Iterator[FloatingIp]:
         for project in self.projects.values():
             yield from project.floating_ips.values()
+
+    def servers(self) -> t.Iterator[Server]:
+        for project in self.projects.values():
+            yield from project.servers.values()
+
+    @cached_property
+    def server_of(self) -> dict[str, Server]:
+        """The server that is on each node."""
+        return {server.placed_on: server for server in self.servers() if server.placed_on is not None}
 
     def router(self, key: tuple[str, str]) -> Router:
         return self.projects[key[0]].routers[key[1]]
@@ -430,12 +455,12 @@ class Topology:
 
     @cached_property
     def ports_by_network(self) -> dict[tuple[str, str], list[Port]]:
-        """All ports of each network, those of DHCP and routers among them, in a stable order."""
+        """All ports of each network, those of DHCP, routers and nodes among them, in a stable order."""
         found: dict[tuple[str, str], list[Port]] = {network.key: [] for network in self.networks()}
         for project in self.projects.values():
             for port in project.ports.values():
                 found[(project.name, port.network)].append(port)
-        for scheduled in (self.dhcp_ports, self.router_ports):
+        for scheduled in (self.dhcp_ports, self.router_ports, self.node_ports):
             for key, ports in scheduled.items():
                 found[key].extend(ports)
         return found
@@ -447,13 +472,13 @@ class Topology:
 
     @cached_property
     def needed_vlan_networks(self) -> dict[str, list[Network]]:
-        """The vlan networks of each physical network that a host has a port of, or a switch port names, by VLAN."""
+        """The vlan networks of each physical network that somebody is in, or a switch port names, by VLAN."""
         named = {key for switch in self.switches.values() for port in switch.ports.values() for key in port.networks}
         found: dict[str, list[Network]] = {}
         for network in self.networks():
             if network.type != "vlan" or network.physical_network is None:
                 continue
-            if network.key in named or any(port.host for port in self.ports_by_network[network.key]):
+            if network.key in named or any(port.plugged for port in self.ports_by_network[network.key]):
                 found.setdefault(network.physical_network, []).append(network)
         for networks in found.values():
             networks.sort(key=lambda network: (network.segmentation_id or 0, network.key))

@@ -20,6 +20,7 @@ from .model import (
     Port,
     Where,
 )
+from .model_bare_metal import OWNER_PREFIX, Server
 from .problems import Problems
 
 
@@ -103,6 +104,19 @@ def router_path(key: tuple[str, str]) -> str:
     return f"projects/{project}/routers/{name}"
 
 
+def node_path(name: str) -> str:
+    return f"nodes/{name}"
+
+
+def server_path(server: Server) -> str:
+    return f"projects/{server.project}/servers/{server.name}"
+
+
+def mac_path(port: Port) -> str:
+    """Return who has a port's MAC: the interface of a node, whichever networks it is in, else the port."""
+    return port_path(port) if port.nic is None else f"{node_path(port.nic[0])}/nics/{port.nic[1]}"
+
+
 def floating_ip_path(floating_ip: FloatingIp) -> str:
     return f"projects/{floating_ip.project}/floating_ips/{floating_ip.name}"
 
@@ -114,6 +128,10 @@ def port_path(port: Port) -> str:
     """
     if port.device_owner == "":
         return f"projects/{port.project}/ports/{port.name}"
+    if port.device_owner.startswith(OWNER_PREFIX):
+        # The interfaces of a node share one address: it boots from one of them at a time.
+        owner = "boot_server" if port.nic is None else node_path(port.nic[0])
+        return f"{owner}/{port.project}/{port.network}"
     if port.device_owner == FLOATING_IP_AGENT_OWNER:
         return f"projects/{port.project}/networks/{port.network}/fip/{port.host}"
     if port.device_owner == DHCP_OWNER or port.router is None:

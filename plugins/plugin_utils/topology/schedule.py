@@ -14,10 +14,12 @@ from .model import DHCP_OWNER, Binding, FixedIp, Host, Network, Port, Topology
 from .pool import hashed, network_path
 from .problems import Problems
 from .schedule_routers import schedule_routers
+from .schedule_servers import schedule_servers
 
 
 def schedule(topology: Topology, lock: Lock, problems: Problems) -> None:
-    """Add the ports that serve others: those of DHCP servers and of routers."""
+    """Give servers their nodes, and add the ports that serve others: of boot server, DHCP servers and routers."""
+    schedule_servers(topology, lock, problems)
     nodes = [host for host in topology.hosts.values() if "network_node" in host.roles]
     _schedule_dhcp(topology, nodes, lock, problems)
     schedule_routers(topology, nodes, lock, problems)

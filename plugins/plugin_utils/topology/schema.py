@@ -8,6 +8,8 @@ from __future__ import annotations
 from . import kinds
 from .kinds import Address, Choice, Cidr, Free, OptionalAddress, Whole
 from .model import BINDING_KINDS, HOST_ROLES, PROVIDER_TYPES, TUNNEL_TYPES
+from .schema_bare_metal import BARE_METAL, FLAVOR, IMAGE, NODE, SERVER
+from .schema_ports import FIXED_IP
 from .schema_switches import SWITCH
 from .shapes import Attribute, ListOf, Named, Resource
 
@@ -88,14 +90,6 @@ BINDING = Resource(
         A("namespace", kinds.NAMESPACE, "veth: the namespace of its far end; made when missing."),
         A("owner", kinds.USER, "tap: the user that may open it."),
         A("iface_id", kinds.INTERFACE_ID, "iface_id: the interface's external_ids:iface-id. The port's id by default."),
-    ),
-)
-
-FIXED_IP = Resource(
-    "fixed IP",
-    (
-        A("subnet", kinds.NAME, "A subnet of the network. That of the address when not given."),
-        A("address", Address(), "The address. Allocated when not given."),
     ),
 )
 
@@ -186,6 +180,7 @@ PROJECT = Resource(
         A("ports", Named(PORT), "The project's ports, by name."),
         A("routers", Named(ROUTER), "The project's routers, by name."),
         A("floating_ips", Named(FLOATING_IP), "The project's floating IPs, by name."),
+        A("servers", Named(SERVER), "The project's servers of bare metal, by name."),
     ),
 )
 
@@ -276,6 +271,10 @@ ROOT = Resource(
         A("physical_networks", Named(PHYSICAL_NETWORK), "Segments outside the fabric that provider networks live on."),
         A("hosts", Named(HOST), "The machines, by inventory name."),
         A("switches", Named(SWITCH), "The physical switches, by inventory name."),
+        A("bare_metal", BARE_METAL, "Where and how nodes are deployed."),
+        A("images", Named(IMAGE), "What is written to the disks of nodes, by name."),
+        A("flavors", Named(FLAVOR), "What servers ask of nodes, by name."),
+        A("nodes", Named(NODE), "The servers of metal, by inventory name."),
         A("projects", Named(PROJECT), "The tenants, by name."),
     ),
 )
@@ -285,4 +284,4 @@ def is_free(depth: int, key: str) -> bool:
     """Tell whether what stands below a key belongs to Ansible. depth 1 is the top, 3 a host's attributes."""
     if depth == 1:
         return key in ("compose", "groups", "keyed_groups")
-    return depth == 3 and (key in ("vars", "credentials") or key.startswith("ansible_"))
+    return depth == 3 and (key in ("vars", "credentials", "bmc") or key.startswith("ansible_"))

@@ -19,6 +19,7 @@ class Resource:
     noun: str
     attributes: tuple[Attribute, ...]
     free_prefix: str = ""  # keys that begin so are handed through to Ansible
+    shorthand: str = ""  # the attribute that a single value stands for
 
     def attribute(self, name: str) -> Attribute:
         return next(attribute for attribute in self.attributes if attribute.name == name)

@@ -35,7 +35,7 @@ def networks_behind(topology: Topology, port: SwitchPort) -> list[Network]:
 
 def port_vlans(topology: Topology, port: SwitchPort) -> PortVlans:
     """Return the VLANs that a port of mode trunk carries, or one towards a host."""
-    native = None if port.native is None else _vlan(topology, port.native)
+    native = native_vlan(topology, port)
     tagged = {
         network.segmentation_id
         for network in networks_behind(topology, port)
@@ -75,6 +75,11 @@ def all_vlans(topology: Topology, switch: Switch) -> dict[int, Network | None]:
         if network.segmentation_id is not None:
             found[network.segmentation_id] = network
     return dict(sorted(found.items()))
+
+
+def native_vlan(topology: Topology, port: SwitchPort) -> int | None:
+    """Return the VLAN of frames without a tag at a port that is a trunk."""
+    return None if port.native is None else _vlan(topology, port.native)
 
 
 def _vlan(topology: Topology, item: int | NetworkKey) -> int | None:

@@ -21,6 +21,7 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.load import l
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.problems import TopologyError
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.schema import ROOT
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.shapes import ListOf, Named, Resource, Shape
+from ansible_collections.weft.fabric.tests.unit.topology import metal
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ7Rk3HeJqyEQ9CEzqzC3y4pGZtbi8+1e5xAqvR9vZ2V"
 
@@ -284,35 +285,41 @@ def refused(directory: Path, document: t.Any) -> TopologyError:
     return caught.value
 
 
-LEAVES = list(leaves(ROOT, COMPLETE))
-RESOURCES = list(resources(ROOT, COMPLETE))
+# In two documents: each of the thousands of mistakes below costs the time to read one.
+DOCUMENTS = (COMPLETE, metal.COMPLETE)
+LEAVES = [(document, path) for document in DOCUMENTS for path, _kind in leaves(ROOT, document)]
+RESOURCES = [(document, path, resource) for document in DOCUMENTS for path, resource in resources(ROOT, document)]
 
 
-def test_the_complete_topology_is_fine(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("document", "port", "mac"),
+    [(COMPLETE, "web-1", "fa:16:3e:00:00:01"), (metal.COMPLETE, "server-db-1-web", "52:54:00:00:00:02")],
+)
+def test_the_complete_topology_is_fine(document: t.Any, port: str, mac: str, tmp_path: Path) -> None:
     path = tmp_path / "topology.yml"
-    path.write_text(json.dumps(COMPLETE), encoding="utf-8")
+    path.write_text(json.dumps(document), encoding="utf-8")
     topology = build(str(path))
-    assert topology.projects["blue"].ports["web-1"].mac_address == "fa:16:3e:00:00:01"
+    assert topology.projects["blue"].ports[port].mac_address == mac
 
 
 def test_every_attribute_is_tried() -> None:
-    tried = {(id(resource), name) for path, resource in RESOURCES for name in at(COMPLETE, path)}
+    tried = {(id(resource), name) for document, path, resource in RESOURCES for name in at(document, path)}
     untried = {
         f"{resource.noun}.{attribute.name}"
-        for _path, resource in RESOURCES
+        for _document, _path, resource in RESOURCES
         for attribute in resource.attributes
         if (id(resource), attribute.name) not in tried
     }
     # Those name files: they have tests of their own.
-    assert untried == {"topology.include", "topology.part_of"}
+    assert untried == {"topology.include", "topology.part_of", "server.user_data_file"}
 
 
 @pytest.mark.parametrize("wrong", [*INJECTIONS, *WRONG_TYPES])
 def test_every_attribute_refuses(wrong: str, tmp_path: Path) -> None:
     value = {**INJECTIONS, **WRONG_TYPES}[wrong]
     assert len(LEAVES) >= 60
-    for path, _kind in LEAVES:
-        document = copy.deepcopy(COMPLETE)
+    for complete, path in LEAVES:
+        document = copy.deepcopy(complete)
         at(document, path[:-1])[path[-1]] = value
         error = refused(tmp_path, document)
         # The file has one value a line, so the line proves that the place is right.
@@ -329,6 +336,13 @@ def _names(shown: str, path: Path_) -> bool:
 
 @pytest.mark.parametrize("wrong", [name for name in INJECTIONS if name != "long"])
 def test_every_name_refuses(wrong: str, tmp_path: Path) -> None:
+    places = [("nodes", "n2"), ("nodes", "n1", "nics", "nic1"), ("images", "debian"), ("flavors", "small"),
+              ("projects", "blue", "servers", "db-1")]  # fmt: skip
+    for path in places:
+        document = copy.deepcopy(metal.COMPLETE)
+        parent = at(document, path[:-1])
+        parent[INJECTIONS[wrong]] = parent.pop(path[-1])
+        assert "is not a name" in str(refused(tmp_path, document))
     for path in [("hosts", "net1"), ("switches", "leaf2"), ("projects", "blue"),
                  ("projects", "blue", "networks", "web"), ("projects", "blue", "ports", "web-1"),
                  ("physical_networks", "physnet1"), ("projects", "blue", "routers", "r1"),
@@ -342,11 +356,11 @@ def test_every_name_refuses(wrong: str, tmp_path: Path) -> None:
 
 def test_every_misspelt_attribute_gets_a_suggestion(tmp_path: Path) -> None:
     count = 0
-    for path, resource in RESOURCES:
-        for name in at(COMPLETE, path):
+    for complete, path, resource in RESOURCES:
+        for name in at(complete, path):
             if name not in {attribute.name for attribute in resource.attributes}:
                 continue
-            document = copy.deepcopy(COMPLETE)
+            document = copy.deepcopy(complete)
             parent = at(document, path)
             misspelt = name[:-1] + name[-1] * 2
             parent[misspelt] = parent.pop(name)

@@ -16,6 +16,7 @@ import pytest
 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology import build
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.lockfile import lock_path
+from ansible_collections.weft.fabric.tests.unit.topology import metal
 
 COLLECTIONS = Path(build.__file__).parents[6]
 
@@ -158,6 +159,42 @@ def test_a_switch_is_a_host_whose_login_nobody_has_rendered(fabric: Path) -> Non
     (fabric / "topology.yml").write_text(text, encoding="utf-8")
     leaf1 = as_json(inventory(fabric, "--list"))["_meta"]["hostvars"]["leaf1"]
     assert leaf1["weft_switch_credentials"]["password"] == {"__ansible_vault": "secret"}
+
+
+def test_a_node_is_a_host_whose_bmc_nobody_has_logged_in_to(fabric: Path) -> None:
+    (fabric / "topology.yml").write_text(json.dumps(metal.COMPLETE), encoding="utf-8")
+    found = as_json(inventory(fabric, "--list"))
+    variables = found["_meta"]["hostvars"]
+    n1, n2 = variables["n1"], variables["n2"]
+    assert n1["weft_node_bmc"]["password"] == "{{ vault_bmc_password }}"
+    assert n1["weft_node_bmc"] | {"protocol": "ipmi", "port": 6230, "timeout": 20} == n1["weft_node_bmc"]
+    assert (n1["ansible_user"], n1["ansible_port"], n1["anything"]) == ("root", 2222, 1)
+    assert n1["ansible_host"].startswith("10.66.0.")
+    assert n1["ansible_host"] != n2["ansible_host"]
+    # User data is not copied into every inventory: it is compiled where somebody asks.
+    assert n1["weft_node"] == "{{ lookup('weft.fabric.host_state', 'bare_metal') }}"
+    assert "cloud-config" not in json.dumps(variables)
+    assert found["bare_metal_nodes"]["hosts"] == ["n1", "n2"]
+    assert found["server_nodes"]["hosts"] == ["n1"]
+    assert found["project_blue"]["hosts"] == ["net1", "n1"]
+
+
+def test_a_nodes_state_is_compiled_when_it_is_asked_for(fabric: Path) -> None:
+    (fabric / "topology.yml").write_text(json.dumps(metal.COMPLETE), encoding="utf-8")
+    result = run(
+        "adhoc", "-i", "topology.yml", "n2", "-m", "debug",
+        "-a", "msg={{ [weft_node.server, hostvars.n1.weft_node.server.name, weft_node.phases | list] | to_json }}",
+        directory=fabric,
+    )  # fmt: skip
+    assert '[null, \\"db-1\\", [\\"idle\\"' in result.stdout, result.stdout + result.stderr
+    # What the tenant wrote is text, whatever it looks like.
+    result = run(
+        "adhoc", "-i", "topology.yml", "n1", "-m", "debug", "-a", "msg={{ weft_node.server.config_drive.user_data }}",
+        directory=fabric,
+    )  # fmt: skip
+    assert "{{ ds.meta_data }}" in result.stdout, result.stdout + result.stderr
+    found = look_up(fabric, "ovs_bridges", hosts="n1")
+    assert "there is no concern ovs_bridges: use one of bare_metal" in found
 
 
 def test_host_variables_are_ansibles(fabric: Path) -> None:

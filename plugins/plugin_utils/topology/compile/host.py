@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import (
+    boot_servers,
     br_int,
     br_tun,
     bridges,
@@ -70,6 +71,7 @@ CONCERNS: dict[str, t.Callable[[HostView, Templates], Arguments]] = {
     "dhcp_servers": dhcp.compile_dhcp,
     "router_advertisements": ra.compile_advertisements,
     "vrrp_routers": vrrp.compile_vrrp,
+    "boot_servers": boot_servers.compile_boot_servers,
 }
 
 #: What a host needs before, and after; not part of its state.

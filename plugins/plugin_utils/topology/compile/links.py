@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import (
+    boot_servers,
     distributed,
     fip,
     names,
@@ -48,10 +49,12 @@ def compile_namespaces(view: HostView) -> Item:
 
 
 def _own_namespaces(view: HostView) -> t.Iterator[Item]:
-    """Return the namespaces of DHCP servers, routers and floating IPs."""
+    """Return the namespaces of DHCP servers, boot servers, routers and floating IPs."""
     for network in view.networks:
         if network.dhcp_server is not None:
             yield _dhcp_namespace(view, network, network.dhcp_server)
+        if network.boot_server is not None:
+            yield _boot_namespace(view, network, network.boot_server)
     for router_view in view.routers:
         yield router.compile_namespace(view, router_view)
     for router_view in view.distributed_routers:
@@ -65,6 +68,20 @@ def _dhcp_namespace(view: HostView, network: NetworkView, local: LocalPort) -> I
         "name": names.dhcp_namespace(network.network.id),
         "links": [link],
         "routes": _default_routes(network, link["name"]),
+        "sysctls": _server_sysctls(link["name"]),
+    }
+
+
+def _boot_namespace(view: HostView, network: NetworkView, local: LocalPort) -> Item:
+    """What nodes boot from reaches them and nobody else: it has no default route."""
+    addresses = addresses_of(network, local)
+    prefix = boot_servers.ra_prefix(network)
+    if prefix is not None:
+        addresses.append(f"{prefix[1]}/{prefix.prefixlen}")
+    link = veth(view, network, local, addresses)
+    return {
+        "name": names.boot_namespace(network.network.id),
+        "links": [link],
         "sysctls": _server_sysctls(link["name"]),
     }
 

@@ -46,6 +46,11 @@ def dhcp_namespace(network_id: str) -> str:
     return "qdhcp-" + network_id
 
 
+def boot_namespace(network_id: str) -> str:
+    """Return the namespace of what nodes boot from in a network."""
+    return "qboot-" + network_id
+
+
 def router_namespace(router_id: str) -> str:
     """Return the namespace of a router."""
     return "qrouter-" + router_id

@@ -13,6 +13,7 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view 
 PROGRAMS = ("ip", "ovs-vsctl", "ovs-ofctl")
 TRANSLATION = ("nft", "conntrack")
 AVAILABILITY = ("keepalived", "conntrackd")
+BOOT = ("dnsmasq", "nginx", "ipxe")
 
 
 def compile_requirements(view: HostView) -> dict[str, t.Any]:
@@ -26,6 +27,8 @@ def compile_requirements(view: HostView) -> dict[str, t.Any]:
         programs += AVAILABILITY
     if ra.advertisers(view):
         programs.append("radvd")
+    if any(network.boot_server for network in view.networks):
+        programs += (program for program in (*BOOT, "ssh-keygen") if program not in programs)
     interfaces: dict[str, int] = {}
     underlay = view.host.underlay
     if underlay is not None and underlay.interface is not None:

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The state of one switch: the arguments of module switch_ports.
 
-A port gets its VLANs from one of a few sources: the host it leads to, or the file itself. To add another (whose VLANs
-change by phase, say), let _item() ask it for PortVlans before the others: everything below works from those.
+A port gets its VLANs from one of a few sources: the host it leads to, or the file itself. To add another, let _item()
+ask it for PortVlans before the others: everything below works from those. The ports of nodes are not among them: their
+VLANs change by phase, and whoever changes the phase asks bare_metal.py.
 
 What is not said is left out, and the module's or the driver's default holds. How to log in is not here: it may hold
 Jinja, which Ansible renders when the switch's play asks (see inventory/topology.py).
@@ -22,6 +23,7 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model_switche
     SwitchPort,
     VlanRange,
 )
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.node_vlans import nics_at, node_vlans
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.switch_vlans import (
     PortVlans,
     access_vlan,
@@ -47,16 +49,20 @@ def compile_switch(topology: Topology, name: str, concern: str) -> Arguments:
 
 def compile_ports(topology: Topology, switch: Switch) -> Arguments:
     """Return the arguments of switch_ports that make the switch as the topology says."""
-    vlans = all_vlans(topology, switch)
-    items = [_vlan_item(vlan, network) for vlan, network in vlans.items() if vlan != _DEFAULT_VLAN]
+    vlans = dict.fromkeys(node_vlans(topology, switch)) | all_vlans(topology, switch)
+    items = vlan_items(vlans)
     ports = [_item(topology, port) for port in switch.ports.values()]
-    return {**_common(switch), "ports": ports, "vlans": items if switch.manage_vlans else []}
+    return {
+        **common_arguments(switch, _own_ports(topology, switch)),
+        "ports": ports,
+        "vlans": items if switch.manage_vlans else [],
+    }
 
 
-def compile_release(_topology: Topology, switch: Switch) -> Arguments:
+def compile_release(topology: Topology, switch: Switch) -> Arguments:
     """Return the arguments of switch_ports that take off the switch what the topology put there."""
     ports = [_absent(port) for port in switch.ports.values()]
-    return {**_common(switch), "ports": ports, "vlans": []}
+    return {**common_arguments(switch, _own_ports(topology, switch)), "ports": ports, "vlans": []}
 
 
 def vlan_name(vlan: int, network: Network | None) -> str:
@@ -65,14 +71,24 @@ def vlan_name(vlan: int, network: Network | None) -> str:
     return (VLAN_MARK + re.sub(r"[^A-Za-z0-9_-]", "-", "-".join(words)))[:_VLAN_NAME_MAX]
 
 
-def _common(switch: Switch) -> Arguments:
+def vlan_items(vlans: t.Mapping[int, Network | None]) -> list[Arguments]:
+    """Return the VLANs that a switch must have, ascending."""
+    return [
+        {"vlan_id": vlan, "name": vlan_name(vlan, network)}
+        for vlan, network in sorted(vlans.items())
+        if vlan != _DEFAULT_VLAN
+    ]
+
+
+def common_arguments(switch: Switch, allowed_ports: t.Iterable[str]) -> Arguments:
+    """Return what is the same whichever ports are set: how the switch is reached, and what may be done to it."""
     return {
         "switch": _login(switch),
         "create_vlans": switch.manage_vlans,
         "purge_vlans": switch.manage_vlans,
         "policy": {
             "allowed_vlans": _ranges(switch.allowed_vlans),
-            "allowed_ports": list(switch.allowed_ports if switch.allowed_ports is not None else _own_ports(switch)),
+            "allowed_ports": list(allowed_ports),
             "uplinks": list(switch.uplinks),
             # What the file no longer names was once ours, if it is among the VLANs that the file gives us.
             "owned_vlans": _ranges((*switch.allowed_vlans, *switch.owned_vlans)),
@@ -96,11 +112,17 @@ def _login(switch: Switch) -> Arguments:
     return {**login, **{name: switch.settings[name] for name in _LOGIN_SETTINGS if name in switch.settings}}
 
 
-def _own_ports(switch: Switch) -> t.Iterator[str]:
+def _own_ports(topology: Topology, switch: Switch) -> t.Iterator[str]:
+    """Yield the ports that may be set."""
+    if switch.allowed_ports is not None:
+        yield from switch.allowed_ports
+        return
     for port in switch.ports.values():
         yield port.interface
         if port.aggregate is not None:
             yield from port.aggregate.members
+    for _node, nic in nics_at(topology, switch):
+        yield nic.interface
 
 
 def _item(topology: Topology, port: SwitchPort) -> Arguments:
@@ -150,10 +172,6 @@ def _expected(expected: ExpectedCurrent | None) -> Arguments:
     native = {} if expected.native is None else {"native_vlan": expected.native}
     allowed = sorted({vlan for first, last in expected.allowed for vlan in range(first, last + 1)})
     return {"expected_current": {"mode": "trunk", **native, "allowed_vlans": allowed}}
-
-
-def _vlan_item(vlan: int, network: Network | None) -> Arguments:
-    return {"vlan_id": vlan, "name": vlan_name(vlan, network)}
 
 
 def _ranges(ranges: tuple[VlanRange, ...]) -> list[str]:

@@ -34,10 +34,14 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import 
     Router,
     Topology,
 )
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model_bare_metal import (
+    BOOT_SERVER_OWNER,
+    OWNER_PREFIX,
+)
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.problems import Problem, TopologyError
 
-# Whose ports are our own: DHCP servers and routers.
-_OWN = "network:"
+# Whose ports are our own: DHCP servers and routers, the boot server and the nodes that boot from it.
+_OWN = ("network:", OWNER_PREFIX)
 
 
 @dataclass(slots=True)
@@ -77,8 +81,8 @@ class NetworkView:
 
     network: Network
     vlan: int
-    # Every port of the network that is bound to some host, in a stable order. One that may be on several hosts (a leg
-    # of an HA router) stands here once for each, under one name.
+    # Every port of the network that is plugged in, on some host or at a switch, in a stable order. One that may be on
+    # several hosts (a leg of an HA router) stands here once for each, under one name.
     ports: list[Port]
     local: list[LocalPort]
     provider: HostPhysicalNetwork | None = None
@@ -117,6 +121,11 @@ class NetworkView:
     def dhcp_server(self) -> LocalPort | None:
         """The port of this host's DHCP server; None when others serve the network, or nobody does."""
         return next((local for local in self.local if local.port.device_owner == DHCP_OWNER), None)
+
+    @property
+    def boot_server(self) -> LocalPort | None:
+        """The port of this host's boot server; None when nodes don't boot from here, or not in this network."""
+        return next((local for local in self.local if local.port.device_owner == BOOT_SERVER_OWNER), None)
 
     @property
     def dhcp_ports(self) -> list[Port]:
@@ -312,7 +321,7 @@ def view_host(topology: Topology, host_name: str) -> HostView:
 
 
 def is_own(port: Port) -> bool:
-    """Tell whether a port is the fabric's own: of a DHCP server or a router."""
+    """Tell whether a port is the fabric's own: of a DHCP server, a router, or what nodes boot with."""
     return port.device_owner.startswith(_OWN)
 
 
@@ -353,8 +362,8 @@ def pair_macs(port: Port) -> list[str]:
 
 def _view_network(topology: Topology, host: Host, network: Network) -> NetworkView:
     ports = sorted(
-        (port for port in topology.ports_by_network[network.key] if port.host is not None),
-        key=lambda port: (port.name, port.host),
+        (port for port in topology.ports_by_network[network.key] if port.plugged),
+        key=lambda port: (port.name, port.host or ""),
     )
     local = [_local_port(port) for port in ports if port.host == host.name]
     if len(local) > MAX_LOCAL_PORTS:

@@ -26,6 +26,9 @@ TYPES: dict[str, type | tuple[type, ...]] = {
 
 
 def documented(module: str) -> dict[str, t.Any]:
+    code = pytest.importorskip(
+        "ansible_collections.weft.fabric.plugins.modules." + module, exc_type=ModuleNotFoundError
+    )
     code = importlib.import_module("ansible_collections.weft.fabric.plugins.modules." + module)
     return yaml.safe_load(code.DOCUMENTATION)["options"]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from .lab import LAB_INVENTORY, LabError
+from .lab import LAB_INVENTORY, LabError, wait_for
 
 CALLBACKS = Path(__file__).parent / "callback"
 
@@ -34,6 +34,15 @@ class Play:
     @property
     def changed(self) -> list[tuple[str, str]]:
         return [(row["host"], row["task"]) for row in self.tasks if row["result"].get("changed")]
+
+    def spent(self, host: str) -> dict[str, float]:
+        """Return how many seconds each task of a host took, those of one name added up."""
+        found: dict[str, float] = {}
+        for row in self.tasks:
+            if row["host"] == host and row.get("seconds") is not None:
+                name = row["task"].rpartition(" : ")[2]
+                found[name] = found.get(name, 0.0) + row["seconds"]
+        return found
 
     @property
     def failures(self) -> dict[str, str]:
@@ -97,6 +106,39 @@ def play(playbook: str, inventory: Path, *arguments: str, check: bool = True, se
     if check and done.returncode != 0:
         raise LabError(f"{playbook} ended with {done.returncode}:\n{done.output}")
     return done
+
+
+def play_killed(playbook: str, inventory: Path, *arguments: str, at: str, after: float = 0.0) -> str:
+    """Run a playbook and end it by SIGKILL when a task begins ("HOST: TASK"), or so many seconds later.
+
+    Return what it had printed. That the task never begins is an error.
+    """
+    with tempfile.TemporaryDirectory(prefix="weft-t-") as directory:
+        starts, output = Path(directory, "starts"), Path(directory, "output")
+        with output.open("w", encoding="utf-8") as stream:
+            process = subprocess.Popen(
+                command(playbook, inventory, *arguments),
+                env={**environment(Path(directory, "record")), "WEFT_STARTS": str(starts)},
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )
+        try:
+            wait_for(
+                f"{at} of {playbook}, or its end",
+                lambda: (
+                    process.poll() is not None
+                    or (starts.exists() and at in starts.read_text(encoding="utf-8").splitlines())
+                ),
+                300,
+            )
+            if process.poll() is not None:
+                raise LabError(f"{playbook} ended before {at}:\n{output.read_text(encoding='utf-8')}")
+            time.sleep(after)
+        finally:
+            process.kill()
+            process.wait()
+        return output.read_text(encoding="utf-8")
 
 
 def edit(path: Path, change: t.Callable[[dict[str, t.Any]], None]) -> Path:

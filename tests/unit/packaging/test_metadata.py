@@ -14,12 +14,21 @@ import yaml
 # One applies what the other modules left on the host, and their twins tell the outcome;
 # one writes a file in the operator's repository.
 # A host's whole state is read by its parts; the others work on the controller, or measure.
-# What the two modules for BMCs write is read by one.
+# What the two modules for BMCs write is read by one, and so is what is done to disks.
+# What the two modules for BMCs write is read by one. One builds a file whose manifest says all.
 WITHOUT_TWIN = {
     "bmc_boot_device",
     "bmc_power",
     "boot_replay",
+    "deploy_ramdisk",
+    "disk_clean",
+    "disk_image",
     "host_state",
+    "node_failure",
+    "node_inspection",
+    "node_scope",
+    "node_state",
+    "ramdisk_connection",
     "router_moves",
     "router_probe",
     "router_scope",

@@ -116,8 +116,14 @@ def test_units_that_came_along_do_not_start_at_the_next_boot_and_others_are_let_
 
 def test_the_lab_finds_all_its_programs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(root / "roles/lab/files"))
+    from weft_lab import nodes
     from weft_lab.system import TOOLS
 
-    listed = set((root / "tools/packages/lab.txt").read_text(encoding="utf-8").split())
     # Every Debian has these.
-    assert set(TOOLS.values()) - {"apt", "mount", "util-linux"} <= listed
+    hosts = set(TOOLS.values()) - {"apt", "mount", "util-linux"}
+    metal = {*nodes.TOOLS.values(), *nodes.FILES.values()}
+    for name in ("lab", "bench", "soak", "quickstart"):
+        listed = set((root / f"tools/packages/{name}.txt").read_text(encoding="utf-8").split())
+        assert hosts <= listed, name
+        # Who only wants to look need not have a machine emulator for it.
+        assert metal & listed == (set() if name == "quickstart" else metal), name

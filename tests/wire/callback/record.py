@@ -20,6 +20,8 @@ options:
 """
 
 import json
+import os
+import time
 
 from ansible.plugins.callback import CallbackBase
 
@@ -30,9 +32,22 @@ class CallbackModule(CallbackBase):
     CALLBACK_NAME = "record"
     CALLBACK_NEEDS_ENABLED = True
 
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self._begun = {}
+
+    def v2_runner_on_start(self, host, task):
+        self._begun[host.get_name(), task._uuid] = time.monotonic()
+        # For whoever wants to end a run while it does something.
+        if "WEFT_STARTS" in os.environ:
+            with open(os.environ["WEFT_STARTS"], "a", encoding="utf-8") as stream:
+                stream.write(f"{host.get_name()}: {task.get_name().rpartition(' : ')[2]}\n")
+
     def _write(self, result, failed=False):
         row = {"host": result._host.get_name(), "task": result._task.get_name(), "result": dict(result._result)}
         row["failed"] = failed
+        begun = self._begun.pop((row["host"], result._task._uuid), None)
+        row["seconds"] = None if begun is None else time.monotonic() - begun
         with open(self.get_option("path"), "a", encoding="utf-8") as stream:
             stream.write(json.dumps(row, default=str) + "\n")
 

@@ -1,0 +1,47 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.weft.fabric.tests.wire.conftest_shared import (  # re-exported: pytest finds fixtures here
+    figure,
+    lab,
+    pytest_terminal_summary,
+)
+from ansible_collections.weft.fabric.tests.wire.lab import Host
+from ansible_collections.weft.fabric.tests.wire.leaf import Leaf
+from ansible_collections.weft.fabric.tests.wire.metal import RAMDISK, node_play, prepare
+from ansible_collections.weft.fabric.tests.wire.node import Node
+from ansible_collections.weft.fabric.tests.wire.plays import play
+
+__all__ = ["figure", "lab", "pytest_terminal_summary"]
+
+
+@pytest.fixture(scope="session")
+def leaf(lab: t.Callable[[str], Host]) -> Leaf:
+    return Leaf(lab("leaf1-shell"))
+
+
+@pytest.fixture(scope="session")
+def nodes() -> dict[str, Node]:
+    return {name: Node(name) for name in ("n1", "n2")}
+
+
+@pytest.fixture(scope="session")
+def topology(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepare(tmp_path_factory.mktemp("bare-metal"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fabric(topology: Path) -> None:
+    """The lab is up, and has what nodes boot from."""
+    play("weft.fabric.ramdisk_build", topology, "-e", RAMDISK, "-e", "deploy_ramdisk_kernel=linux-image-cloud-amd64")
+    play("weft.fabric.site", topology)
+    # What is sent to the boot server for the first time takes long, and is no part of what is tested.
+    node_play("server_deploy", topology, "server=blue/db-1")

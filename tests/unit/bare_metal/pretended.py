@@ -1,0 +1,468 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nodes, switches and a boot server that are pretended: the verbs run as they are, what they ask for is done in a file.
+
+An action plugin takes the place of each module that would reach something. A node runs what it would boot, and whoever
+breaks one of the two rules is told: no port changes while a node is on, and nothing runs where it does not belong.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology import build
+
+COLLECTION = Path(build.__file__).parents[3]
+
+_ACTION = """
+from pathlib import Path
+from ansible.plugins.action import ActionBase
+from ansible_collections.weft.fabric.tests.unit.bare_metal.pretended import World
+
+class ActionModule(ActionBase):
+    _requires_connection = False
+    def run(self, tmp=None, task_vars=None):
+        super().run(tmp, task_vars)
+        return World(Path({path!r})).{verb}(task_vars["inventory_hostname"], self._task.args)
+"""
+
+MODULES = (
+    "bmc_info",
+    "bmc_power",
+    "bmc_boot_device",
+    "switch_ports",
+    "switch_ports_info",
+    "boot_files",
+    "boot_files_info",
+    "ramdisk_connection",
+    "disk_image",
+    "disk_clean",
+    "disk_info",
+    "hardware_info",
+)
+SERVICE, IDLE = 150, None
+SERVICES = ("deployment", "cleaning", "inspection", "rescue")
+TENANTS = {"red": 110, "blue": 120}
+CHECKSUM = "sha256:" + 64 * "a"
+OTHER = "sha256:" + 64 * "b"
+# What is done to node n1 when a server of project red is deployed to it, in order.
+DEPLOYMENT = [
+    "VLAN 150",
+    "files ramdisk for deployment",
+    "boot pxe",
+    "power on",
+    "connect",
+    "write",
+    "poweroff inside",
+    "files local for tenant",
+    "VLAN 110",
+    "boot disk",
+    "power on",
+]
+RED = ("-e", "server=red/db")
+
+Answer = dict[str, t.Any]
+
+
+def server(project: str, image: str = CHECKSUM) -> Answer:
+    return {
+        "id": f"id-of-{project}",
+        "name": "db",
+        "project": project,
+        "hostname": "db",
+        "addresses": ["10.0.0.5"],
+        "image": {
+            "name": "tiny",
+            "url": "file:///tiny",
+            "checksum": image,
+            "format": "raw",
+            "size": None,
+            "served": f"{image[7:]}.raw",
+        },
+        "config_drive": {"meta_data": {"uuid": f"id-of-{project}"}, "network_data": {}, "user_data": "secret"},
+    }
+
+
+def data(name: str, number: int, holder: Answer | None) -> Answer:
+    """Return what the compiler says of a node."""
+
+    def phase(vlan: int | None) -> list[Answer]:
+        port: Answer = {"name": f"Ethernet{number}"}
+        port.update({"state": "absent"} if vlan is None else {"mode": "access", "vlan": vlan, "enabled": True})
+        policy = {"allowed_vlans": ["100-199"]}
+        arguments = {"switch": {"name": "leaf1", "driver": "openconfig", "address": "198.51.100.2"}, "policy": policy}
+        return [{"switch": "leaf1", "arguments": {**arguments, "ports": [port], "vlans": [], "create_vlans": True}}]
+
+    phases = {"idle": phase(IDLE)}
+    phases.update({one: phase(SERVICE) for one in SERVICES})
+    if holder:
+        phases["tenant"] = phase(TENANTS[holder["project"]])
+    boot_server = {
+        "host": "net1",
+        "network": "deploy-id",
+        "name": "deploy-id",
+        "namespace": "qboot-deploy-id",
+        "address": "10.66.100.2",
+        "http_port": 80,
+        "url": "http://10.66.100.2",
+    }
+    place = {"address": f"10.66.100.{number}", "prefix_length": 24, "boot_server": boot_server}
+    return {
+        "name": name,
+        "boot_mode": "bios",
+        **place,
+        "timeouts": {"power": 60, "soft_off": 30, "boot": 600, "write": 3600, "stall": 60},
+        "root_device": {},
+        "boot_device_readable": True,
+        "nics": [
+            {
+                "name": "nic0",
+                "mac_address": f"52:54:00:00:00:{number}",
+                "switch": "leaf1",
+                "interface": f"Ethernet{number}",
+                "pxe": True,
+            }
+        ],
+        "pxe_mac_addresses": [f"52:54:00:00:00:{number}"],
+        "phases": phases,
+        "networks": dict.fromkeys(SERVICES, place),
+        "server": holder,
+        "max_concurrent_writes": 4,
+    }
+
+
+class World:
+    """What there is, in a file; and what was asked for, in order."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def install(self, place: Path) -> None:
+        """Make a collection that is the real one but for what would reach something."""
+        replaced = {"action": (MODULES, _ACTION)}
+        for entry in COLLECTION.iterdir():
+            if entry.name != "plugins":
+                (place / entry.name).symlink_to(entry)
+        (place / "plugins").mkdir()
+        for entry in (COLLECTION / "plugins").iterdir():
+            if entry.name not in replaced:
+                (place / "plugins" / entry.name).symlink_to(entry)
+        for kind, (names, text) in replaced.items():
+            (place / "plugins" / kind).mkdir()
+            for entry in (COLLECTION / "plugins" / kind).glob("*.py"):
+                if entry.stem not in names:
+                    (place / "plugins" / kind / entry.name).symlink_to(entry)
+            for name in names:
+                (place / f"plugins/{kind}/{name}.py").write_text(text.format(path=str(self.path), verb=name))
+
+    def begin(self, **holders: Answer | None) -> None:
+        """Have nodes, each with what the topology says is its server."""
+        nodes = {
+            name: {
+                "data": data(name, number, holder),
+                "power": "off",
+                "vlan": IDLE,
+                "boot": "absent",
+                "record": None,
+                "device": "none",
+                "persistent": False,
+                "runs": None,
+                "fetches": [],
+                "deployment": 0,
+                "disk": None,
+            }
+            for number, (name, holder) in enumerate(holders.items(), 11)
+        }
+        self.save({"nodes": nodes, "log": [], "faults": {}, "kill": None, "broken": []})
+
+    def load(self) -> Answer:
+        found: Answer = json.loads(self.path.read_text(encoding="utf-8"))
+        return found
+
+    def save(self, state: Answer) -> None:
+        # Whole or not at all: the compiler, so to speak, reads it without a lock.
+        new = self.path.with_suffix(".new")
+        new.write_text(json.dumps(state), encoding="utf-8")
+        new.replace(self.path)
+
+    def change(self, what: t.Callable[[Answer], t.Any]) -> t.Any:
+        """Change the file, alone: nodes act at the same time."""
+        descriptor = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            state = self.load()
+            found = what(state)
+            self.save(state)
+            return found
+        finally:
+            os.close(descriptor)
+
+    def node(self, name: str) -> Answer:
+        found: Answer = self.load()["nodes"][name]
+        return found
+
+    def log(self, name: str) -> list[str]:
+        return [text for who, text in self.load()["log"] if who == name]
+
+    # what happens between the modules
+
+    def _module(self, name: str, host: str, what: t.Callable[[Answer, Answer], Answer]) -> Answer:
+        """Do a module's work; fail, or end the whole run, where a test wants that."""
+
+        def act(state: Answer) -> Answer:
+            if state["kill"] == [name, "before"]:
+                state["kill"] = None
+                return {"kill": True}
+            fault = state["faults"].get(f"{host}:{name}")
+            if fault is not None:
+                return {"failed": True, "msg": fault, "nodes": [{"name": host, "state": state["nodes"][host]["power"]}]}
+            found = what(state, state["nodes"][host])
+            if state["kill"] == [name, "after"]:
+                state["kill"] = None
+                found["kill"] = True
+            return found
+
+        found: Answer = self.change(act)
+        if found.pop("kill", False):
+            os.kill(os.getppid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"changed": False, **found}
+
+    @staticmethod
+    def _noted(state: Answer, host: str, text: str) -> None:
+        state["log"].append([host, text])
+
+    @staticmethod
+    def _boot(state: Answer, node: Answer, host: str) -> None:
+        """Have a node boot what it would: from the network once, or from its disk."""
+        network = node["device"] == "pxe" and node["vlan"] == SERVICE
+        node["runs"] = "ramdisk" if network and node["boot"] == "ramdisk" else "disk"
+        if node["runs"] == "ramdisk":
+            node["fetches"] += [
+                "boot.ipxe",
+                "nodes/52-54-00.ipxe",
+                "ramdisk/vmlinuz",
+                "ramdisk/initrd",
+                "identity.cpio",
+            ]
+        elif node["vlan"] not in TENANTS.values():
+            state["broken"].append(f"{host}: what is on the disk runs in VLAN {node['vlan']}")
+        if not node["persistent"]:
+            node["device"] = "none"
+
+    # the modules
+
+    def bmc_info(self, host: str, arguments: Answer) -> Answer:
+        def what(state: Answer, node: Answer) -> Answer:
+            told = {key: node[key] for key in ("device", "persistent")}
+            return {"nodes": [{"name": host, "state": node["power"], "error": None, **told}]}
+
+        return self._module("bmc_info", host, what)
+
+    def bmc_power(self, host: str, arguments: Answer) -> Answer:
+        item = arguments["nodes"][0]
+
+        def what(state: Answer, node: Answer) -> Answer:
+            changed = item["state"] == "restarted" or node["power"] != item["state"]
+            if changed:
+                softly = " softly" if item["state"] == "off" and item["soft_timeout"] else ""
+                self._noted(state, host, f"power {item['state']}{softly}")
+                node.update(power="off" if item["state"] == "off" else "on", runs=None)
+                if item["state"] != "off":
+                    self._boot(state, node, host)
+            return {"changed": changed, "nodes": [{"name": host, "state": node["power"], "error": None}]}
+
+        return self._module("bmc_power", host, what)
+
+    def bmc_boot_device(self, host: str, arguments: Answer) -> Answer:
+        item = arguments["nodes"][0]
+
+        def what(state: Answer, node: Answer) -> Answer:
+            after = {"device": item["device"], "persistent": bool(item.get("persistent"))}
+            changed = {key: node[key] for key in after} != after
+            if changed:
+                self._noted(state, host, f"boot {item['device']}")
+                node.update(after)
+            return {"changed": changed}
+
+        return self._module("bmc_boot_device", host, what)
+
+    def switch_ports(self, host: str, arguments: Answer) -> Answer:
+        assert arguments["switch"]["username"] == "weft"
+
+        def what(state: Answer, node: Answer) -> Answer:
+            vlan = arguments["ports"][0].get("vlan")
+            changed = vlan != node["vlan"]
+            if changed:
+                if node["power"] != "off":
+                    state["broken"].append(f"{host}: VLAN {node['vlan']} -> {vlan} while it is {node['power']}")
+                self._noted(state, host, f"VLAN {vlan}")
+                node["vlan"] = vlan
+            return {"changed": changed}
+
+        return self._module("switch_ports", host, what)
+
+    def switch_ports_info(self, host: str, arguments: Answer) -> Answer:
+        def what(state: Answer, node: Answer) -> Answer:
+            port: Answer = {"name": arguments["ports"][0], "state": "present", "enabled": node["vlan"] is not None}
+            if node["vlan"] is not None:
+                port.update(mode="access", vlan=node["vlan"])
+            return {"ports": [port]}
+
+        return self._module("switch_ports_info", host, what)
+
+    def boot_files(self, host: str, arguments: Answer) -> Answer:
+        item = arguments["nodes"][0]
+
+        def what(state: Answer, node: Answer) -> Answer:
+            after = {"boot": item["boot"], "record": item.get("record", node["record"])}
+            if item["boot"] == "absent":
+                after["record"] = None
+            changed = bool(item.get("renew")) or {key: node[key] for key in after} != after
+            if changed:
+                phase = (after["record"] or {}).get("phase")
+                self._noted(state, host, f"files {item['boot']}{' for ' + phase if phase else ''}")
+                node.update(after, fetches=[], deployment=node["deployment"] + bool(item.get("renew")))
+            return {"changed": changed, "nodes": [self._boot_node(host, node, secrets=True)]}
+
+        return self._module("boot_files", host, what)
+
+    def boot_files_info(self, host: str, arguments: Answer) -> Answer:
+        return self._module(
+            "boot_files_info", host, lambda state, node: {"nodes": [self._boot_node(host, node, secrets=False)]}
+        )
+
+    @staticmethod
+    def _boot_node(host: str, node: Answer, secrets: bool) -> Answer:
+        fetches = [{"time": "", "address": node["data"]["address"], "file": file} for file in node["fetches"]]
+        found = {"name": host, "boot": node["boot"], "record": node["record"], "fetches": fetches}
+        if secrets:
+            found.update(host_key="ssh-ed25519 AAAA", private_key="very secret")
+        return found
+
+    def ramdisk_connection(self, host: str, arguments: Answer) -> Answer:
+        def what(state: Answer, node: Answer) -> Answer:
+            if arguments.get("state") == "absent":
+                if arguments.get("power_off") and arguments.get("directory") and node["runs"] == "ramdisk":
+                    self._noted(state, host, "poweroff inside")
+                    node.update(power="off", runs=None)
+                return {}
+            reached = node["runs"] == "ramdisk" and arguments["private_key"] == "very secret"
+            self._noted(state, host, "connect" if reached else "connect in vain")
+            if not reached and arguments.get("required", True):
+                return {"failed": True, "msg": "nobody could log in to the ramdisk within 600 s: no answer"}
+            return {"reached": reached, "directory": f"/tmp/weft-ssh-0-{host}", "ssh_arguments": "-F x"}
+
+        return self._module("ramdisk_connection", host, what)
+
+    def _in_ramdisk(self, name: str, host: str, what: t.Callable[[Answer, Answer], Answer]) -> Answer:
+        def inside(state: Answer, node: Answer) -> Answer:
+            return what(state, node) if node["runs"] == "ramdisk" else {"failed": True, "msg": "the ramdisk is gone"}
+
+        return self._module(name, host, inside)
+
+    def disk_image(self, host: str, arguments: Answer) -> Answer:
+        def what(state: Answer, node: Answer) -> Answer:
+            after = [arguments["server_id"], arguments["image"]["checksum"]]
+            assert arguments["image"]["url"] == f"http://10.66.100.2/images/{after[1][7:]}.raw"
+            changed = node["disk"] != after or "deployment" in arguments
+            if changed:
+                self._noted(state, host, "write")
+                node["disk"] = after
+            return {"changed": changed}
+
+        return self._in_ramdisk("disk_image", host, what)
+
+    def disk_clean(self, host: str, arguments: Answer) -> Answer:
+        def what(state: Answer, node: Answer) -> Answer:
+            self._noted(state, host, f"clean {','.join(arguments['method'])}")
+            node["disk"] = None
+            return {"changed": True, "disks": [{"name": "/dev/vda"}]}
+
+        return self._in_ramdisk("disk_clean", host, what)
+
+    def disk_info(self, host: str, arguments: Answer) -> Answer:
+        return self._in_ramdisk(
+            "disk_info", host, lambda state, node: {"disks": [{"name": "/dev/vda", "clean": node["disk"] is None}]}
+        )
+
+    def hardware_info(self, host: str, arguments: Answer) -> Answer:
+        return self._in_ramdisk("hardware_info", host, lambda state, node: {"cpus": 1})
+
+
+class Operator:
+    """Runs playbooks as an operator does, with nothing of this machine's settings."""
+
+    def __init__(self, directory: Path, **holders: Answer | None) -> None:
+        self.directory = directory
+        place = directory / "collections/ansible_collections/weft/fabric"
+        place.mkdir(parents=True)
+        self.world = World(directory / "world.json")
+        self.world.install(place)
+        self.world.begin(**holders)
+        for name in ("ramdisk", "boot/ramdisk", "boot/images"):
+            (directory / name).mkdir(parents=True)
+        for name in ("ramdisk", "boot/ramdisk"):
+            (directory / name / "manifest.json").write_text("{}")
+        for image in (CHECKSUM, OTHER):
+            (directory / f"boot/images/{image[7:]}.raw").touch()
+        variables = {
+            "weft_node": "{{ (lookup('ansible.builtin.file', 'WORLD') | from_json).nodes[inventory_hostname].data }}"
+        }
+        variables["weft_node"] = variables["weft_node"].replace("WORLD", str(self.world.path))
+        variables["weft_node_bmc"] = {"protocol": "ipmi", "password": "{{ 'x' }}"}
+        inventory = {
+            "all": {
+                "hosts": {"net1": {}, "leaf1": {"weft_switch_credentials": {"username": "weft"}}},
+                "vars": {
+                    "ansible_connection": "local",
+                    "ansible_become": False,
+                    "ansible_python_interpreter": sys.executable,
+                    "node_ramdisk_directory": str(directory / "ramdisk"),
+                    "node_boot_directory": str(directory / "boot"),
+                },
+                "children": {"bare_metal_nodes": {"hosts": dict.fromkeys(holders, variables)}},
+            }
+        }
+        (directory / "inventory.yml").write_text(json.dumps(inventory), encoding="utf-8")
+
+    def run(self, playbook: str, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "ansible.cli.playbook", "-i", "inventory.yml", f"weft.fabric.{playbook}", *words],
+            cwd=self.directory,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(self.directory),
+                "USER": "alice",
+                "LC_ALL": "C.UTF-8",
+                "ANSIBLE_COLLECTIONS_PATH": str(self.directory / "collections"),
+                "ANSIBLE_NOCOLOR": "1",
+                "COLUMNS": "10000",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def good(self, playbook: str, *words: str) -> str:
+        """Run a playbook that has to succeed, and break no rule."""
+        done = self.run(playbook, *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert self.world.load()["broken"] == []
+        assert "very secret" not in done.stdout + done.stderr
+        return done.stdout
+
+    def bad(self, playbook: str, *words: str) -> str:
+        """Run a playbook that has to fail, and break no rule."""
+        done = self.run(playbook, *words)
+        assert done.returncode not in (0, -9), done.stdout + done.stderr
+        assert self.world.load()["broken"] == []
+        return done.stdout

@@ -1,0 +1,258 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What verbs do from wherever a node stands: every combination of facts, and every place where a run can be stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import typing as t
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.weft.fabric.plugins.plugin_utils.bare_metal.plan import VERBS, Refused, plan
+from ansible_collections.weft.fabric.plugins.plugin_utils.bare_metal.standing import (
+    STANDINGS,
+    Facts,
+    Wanted,
+    contradictions,
+    standing,
+)
+from ansible_collections.weft.fabric.tests.unit.bare_metal.pretended_node import (
+    ADDRESS,
+    BLUE,
+    NEW,
+    OLD,
+    PLACES,
+    RED,
+    Machine,
+    wanted,
+)
+
+POWERS = ("on", "off", "starting", None)
+BOOTS = ("local", "ramdisk", "absent", "iscsi")
+PHASES = (None, "tenant", "deployment", "cleaning", "inspection", "rescue")
+RECORDS: list[dict[str, t.Any]] = [{}] + [
+    {"phase": phase, "server": server, "image": image}
+    for phase, server, image in itertools.product(PHASES[1:], (None, RED, BLUE), (None, OLD, NEW))
+]
+WANTS = (wanted(), wanted(None), wanted(image=NEW))
+LONGEST = 20
+
+
+def everything() -> t.Iterator[Facts]:
+    for power, place, boot, record in itertools.product(POWERS, sorted(set(PLACES.values()), key=str), BOOTS, RECORDS):
+        yield Facts(power, place, boot, record)
+
+
+def refused(verb: str, facts: Facts, want: Wanted, force: bool) -> str | None:
+    try:
+        plan(verb, facts, want, force)
+    except Refused as error:
+        return str(error)
+    return None
+
+
+def deployed(server: str = RED, image: str = OLD) -> Machine:
+    machine = Machine()
+    machine.run("deploy", wanted(server, image))
+    return machine
+
+
+def test_every_combination_has_a_standing_and_what_contradicts_it_is_told() -> None:
+    seen = set()
+    for facts in everything():
+        seen.add(standing(facts))
+        for want in WANTS:
+            assert all(isinstance(text, str) and text for text in contradictions(facts, want))
+            for verb in VERBS:
+                for force in (False, True):
+                    refusal = refused(verb, facts, want, force)
+                    assert refusal is None or len(refusal) > 20
+    assert seen == set(STANDINGS)
+
+
+def test_no_plan_moves_a_port_of_a_node_that_is_not_off_nor_powers_on_where_it_does_not_belong() -> None:
+    """The two rules, from every combination of facts, for every verb, forced or not."""
+    tried = 0
+    for facts, want, verb, force in itertools.product(everything(), WANTS, VERBS, (False, True)):
+        if verb == "power" and force:
+            continue  # the operator has taken that upon himself
+        place = next(name for name, phases in PLACES.items() if phases == facts.ports)
+        machine = Machine(facts.power or "unknown", place, facts.boot, dict(facts.record), facts.device)
+        try:
+            machine.run(verb, want, force=force)
+        except Refused:
+            continue
+        tried += 1
+    assert tried > 1000
+
+
+def test_a_server_is_deployed_and_a_second_run_does_nothing() -> None:
+    machine = deployed()
+    assert (machine.power, machine.place, machine.runs, machine.disk) == ("on", "tenant", "disk", (RED, OLD))
+    assert standing(machine.facts()) == "active"
+    assert contradictions(machine.facts(), wanted()) == []
+    before = len(machine.log)
+    machine.run("deploy", wanted())
+    machine.run("rebuild", wanted())
+    machine.run("adopt", wanted())
+    machine.run("power", wanted(), power="on")
+    assert len(machine.log) == before
+
+
+@pytest.mark.parametrize("verb", ["deploy", "delete", "rebuild", "rescue", "inspect"])
+def test_a_verb_that_is_stopped_anywhere_ends_well_when_it_is_run_again(verb: str) -> None:
+    def begin() -> Machine:
+        return Machine() if verb in ("deploy", "inspect") else deployed()
+
+    want = wanted(image=NEW) if verb == "rebuild" else wanted()
+    whole = begin()
+    whole.run(verb, want)
+    for stop in range(LONGEST):
+        for again in range(LONGEST):
+            machine = begin()
+            machine.run(verb, want, stop_after=stop)
+            machine.run(verb, want, stop_after=again)
+            machine.run(verb, want)
+            end = dataclasses.asdict(machine)
+            assert {**end, "log": [], "writes": 0} == {**dataclasses.asdict(whole), "log": [], "writes": 0}
+
+
+def test_an_image_that_is_verified_is_not_written_twice() -> None:
+    for stop in range(LONGEST):
+        machine = Machine()
+        machine.run("deploy", wanted(), stop_after=stop)
+        machine.run("deploy", wanted())
+        assert machine.writes == 1, stop
+
+
+def test_a_node_that_was_powered_off_in_between_goes_on() -> None:
+    """As when a run ends with an error: the node is cut off wherever it is."""
+    for stop in range(LONGEST):
+        machine = Machine()
+        machine.run("deploy", wanted(), stop_after=stop)
+        machine.power, machine.runs = "off", None
+        machine.run("deploy", wanted())
+        assert standing(machine.facts()) == "active"
+        assert machine.writes == 1
+
+
+def test_what_is_another_servers_is_never_written_over() -> None:
+    machine = deployed(BLUE)
+    with pytest.raises(Refused, match=r"still carries server server-of-blue\. server_delete"):
+        machine.run("deploy", wanted(RED))
+    for stop in range(1, LONGEST):
+        machine = deployed(BLUE)
+        machine.run("delete", wanted(RED), stop_after=stop)
+        if machine.disk is not None or machine.record:
+            with pytest.raises(Refused):
+                machine.run("deploy", wanted(RED))
+        machine.run("delete", wanted(RED))
+        machine.run("deploy", wanted(RED))
+        assert machine.disk == (RED, OLD)
+
+
+def test_another_image_is_written_by_rebuild_only() -> None:
+    machine = deployed()
+    with pytest.raises(Refused, match="server_rebuild"):
+        machine.run("deploy", wanted(image=NEW))
+    machine.run("rebuild", wanted(image=NEW))
+    assert machine.disk == (RED, NEW)
+    machine.run("rebuild", wanted(image=NEW), force=True)
+    assert machine.writes == 3
+
+
+def test_a_tenants_system_is_given_time_to_end_by_itself() -> None:
+    assert plan("delete", deployed().facts(), wanted()).softly
+    assert not plan("deploy", Machine(power="on", place="deployment").facts(), wanted()).softly
+
+
+def test_rescue_and_back() -> None:
+    machine = deployed()
+    machine.run("rescue", wanted())
+    assert (standing(machine.facts()), machine.disk) == ("rescue", (RED, OLD))
+    with pytest.raises(Refused, match="node_unrescue"):
+        machine.run("deploy", wanted())
+    before = len(machine.log)
+    machine.run("rescue", wanted())
+    assert len(machine.log) == before
+    machine.run("unrescue", wanted())
+    assert standing(machine.facts()) == "active"
+    for stop in range(LONGEST):
+        machine = deployed()
+        machine.run("rescue", wanted())
+        machine.run("unrescue", wanted(), stop_after=stop)
+        machine.run("unrescue", wanted())
+        assert standing(machine.facts()) == "active"
+        assert machine.writes == 1
+
+
+def test_a_node_is_adopted_as_it_is() -> None:
+    found = Machine(power="on", place="tenant", runs="disk")
+    with pytest.raises(Refused, match="node_adopt takes it"):
+        found.run("deploy", wanted())
+    found.run("adopt", wanted())
+    assert found.log == ["local"]
+    with pytest.raises(Refused, match="not in its server's networks"):
+        Machine(power="on").run("adopt", wanted())
+
+
+def test_a_node_is_powered_on_only_where_it_belongs() -> None:
+    with pytest.raises(Refused, match="does not belong"):
+        Machine().run("power", wanted(), power="on")
+    machine = deployed()
+    machine.run("power", wanted(), power="off")
+    assert standing(machine.facts()) == "stopped"
+    machine.run("power", wanted(), power="on")
+    assert standing(machine.facts()) == "active"
+
+
+def test_what_is_on_in_a_strange_vlan_is_left_alone() -> None:
+    for verb in ("deploy", "delete", "inspect", "rebuild"):
+        with pytest.raises(Refused, match="VLANs of none of its phases"):
+            Machine(power="on", place="strange", runs="disk").run(verb, wanted())
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        (Facts("on", PLACES["idle"]), "it is on where it should be off"),
+        (Facts("off", PLACES["strange"]), "VLANs of none of its phases"),
+        (Facts("on", PLACES["tenant"], "ramdisk"), "did not boot by that file"),
+        (Facts("on", PLACES["tenant"], "local", {"phase": "tenant", "server": RED, "image": NEW}), "server_rebuild"),
+        (Facts("on", PLACES["tenant"], "local", {"phase": "tenant", "server": BLUE}), "carries server server-of-blue"),
+        (Facts("on", PLACES["tenant"]), "no run wrote it"),
+        (
+            Facts("on", PLACES["tenant"], "local", {"phase": "tenant", "server": RED, "image": OLD}, "pxe"),
+            "boots from the network each time",
+        ),
+        (
+            Facts("on", PLACES["deployment"], "ramdisk", {"phase": "deployment"}, None, (ADDRESS, "10.66.100.66")),
+            "fetched by 10.66.100.66 as well",
+        ),
+    ],
+)
+def test_contradictions(facts: Facts, words: str) -> None:
+    assert words in " ".join(contradictions(facts, wanted()))
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(st.sampled_from(["deploy", "delete", "rebuild", "rescue", "unrescue", "inspect"]),
+                          st.integers(0, LONGEST), st.sampled_from([RED, BLUE, None]), st.sampled_from([OLD, NEW])),
+                max_size=8))  # fmt: skip
+def test_any_history_ends_with_a_clean_node_or_a_server(history: list[tuple[str, int, str | None, str]]) -> None:
+    """Whatever verbs were run and stopped, whoever asked: no rule is broken, and deletion and deployment still work."""
+    machine = Machine()
+    for verb, stop, server, image in history:
+        try:
+            machine.run(verb, wanted(server, image), stop_after=stop)
+        except Refused:
+            continue
+    machine.run("delete", wanted(None))
+    assert (machine.power, machine.place, machine.disk, machine.record) == ("off", "idle", None, {})
+    machine.run("deploy", wanted(BLUE, NEW))
+    assert (standing(machine.facts()), machine.disk) == ("active", (BLUE, NEW))

@@ -1,0 +1,54 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verbs as an operator calls them, on nodes that are pretended. More of that is among the long runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.weft.fabric.tests.unit.bare_metal.pretended import DEPLOYMENT, RED, Operator
+
+
+def test_servers_are_deployed_and_then_left_alone(operator: Operator) -> None:
+    assert operator.good("server_deploy", "--check").count("power off") == 0
+    assert operator.world.load()["log"] == []
+    operator.good("server_deploy")
+    assert operator.world.log("n1") == DEPLOYMENT
+    assert operator.world.node("n2")["vlan"] == 120
+    assert operator.world.log("n3") == []
+    before = operator.world.load()["log"]
+    for verb in ("server_deploy", "server_rebuild", "node_adopt"):
+        assert "changed=0" in operator.good(verb, *RED)
+    assert "n3  -  power off  idle" in operator.good("server_status")
+    assert operator.world.load()["log"] == before
+
+
+def test_rescue_and_back(one: Operator) -> None:
+    one.good("server_deploy")
+    shown = one.good("node_rescue", *RED, "-e", "rescue_key=ssh-ed25519")
+    assert "weft-fabric-relay qboot-deploy-id 10.66.100.11 22" in shown
+    assert "changed=0" in one.good("node_rescue", *RED)
+    assert "rescue" in one.good("server_status")
+    one.good("node_unrescue", *RED)
+    assert one.world.node("n1")["runs"] == "disk"
+    assert one.world.log("n1").count("write") == 1
+    assert "changed=0" in one.good("node_unrescue", *RED)
+    assert "changed=0" in one.good("server_deploy")
+
+
+@pytest.mark.parametrize(
+    ("verb", "words", "error"),
+    [
+        ("server_deploy", ["-e", "server=red/dp"], "there is no server 'red/dp': did you mean red/db?"),
+        ("server_deploy", ["-e", "node=n4"], "there is no node 'n4'"),
+        ("server_delete", [], "which node? Say -e server=PROJECT/SERVER"),
+        ("server_rebuild", [], "which node?"),
+        ("node_power", ["-e", "server=n1"], "there is no server 'n1'"),
+    ],
+)
+def test_a_wrong_name_is_one_error_before_any_node_is_touched(
+    one: Operator, verb: str, words: list[str], error: str
+) -> None:
+    assert error in one.bad(verb, *words)
+    assert one.world.load()["log"] == []

@@ -9,6 +9,7 @@ network, the tenants' machines are the namespaces of their ports, and one more s
 
 from __future__ import annotations
 
+import secrets
 import socket
 import typing as t
 from ipaddress import ip_address
@@ -88,12 +89,29 @@ def source_seen(sender: str, to: str, receiver: str, port: int = PORT, at: int |
     """
     family = socket.AF_INET6 if ":" in to else socket.AF_INET
     with udp(receiver, at or port, family) as there, udp(sender, 0, family) as here:
-        here.sendto(b"question", (to, port))
-        source = there.recvfrom(100)[1]
-        there.sendto(b"answer", source)
-        answer, answered = here.recvfrom(100)
-        assert (answer, answered[:2]) == (b"answer", (to, port))
+        source, answered = asked(here, (to, port), there)
+        assert answered[:2] == (to, port)
     return str(source[0])
+
+
+def asked(here: socket.socket, to: tuple[str, int], there: socket.socket) -> tuple[t.Any, t.Any]:
+    """Send a datagram, answer it, and return from where each of both was seen to come.
+
+    Nothing else counts: what was asked before, from the same port or another, may still be on its way.
+    """
+    question = secrets.token_bytes(16)
+    here.sendto(question, to)
+    source = _received(there, question)
+    there.sendto(question, source)
+    return source, _received(here, question)
+
+
+def _received(here: socket.socket, expected: bytes) -> t.Any:
+    """Wait for a datagram, and return its sender."""
+    while True:
+        found, sender = here.recvfrom(100)
+        if found == expected:
+            return sender
 
 
 def arrives(sender: str, to: str, receiver: str, witness: tuple[str, str]) -> bool:

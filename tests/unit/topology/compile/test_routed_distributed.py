@@ -245,10 +245,7 @@ def test_a_floating_ip_that_goes_takes_its_way_along(fabric: Fabric) -> None:
 
 def seen_outside(here: socket.socket, there: socket.socket) -> str:
     """Send a datagram out from the same socket as before, answer it, and return from where it was seen to come."""
-    here.sendto(b"question", (OUTSIDE, routed.PORT))
-    source = there.recvfrom(100)[1]
-    there.sendto(b"answer", source)
-    assert here.recv(100) == b"answer"
+    source, _answered = routed.asked(here, (OUTSIDE, routed.PORT), there)
     return str(source[0])
 
 
@@ -303,9 +300,11 @@ def test_a_router_is_converted_in_place() -> None:
 
 
 def _keep_numbers(first: Topology, second: Topology) -> None:
-    """Let ports of one name have the same MAC and addresses in both."""
+    """Let ports of one name have the same MAC and addresses in both, and others none of theirs."""
     known = {port.name: port for ports in first.router_ports.values() for port in ports}
-    for ports in second.router_ports.values():
-        for port in ports:
-            if port.name in known:
-                port.mac_address, port.fixed_ips = known[port.name].mac_address, known[port.name].fixed_ips
+    others = (port for ports in second.router_ports.values() for port in ports)
+    for number, port in enumerate(others):
+        if port.name in known:
+            port.mac_address, port.fixed_ips = known[port.name].mac_address, known[port.name].fixed_ips
+        else:
+            port.mac_address = f"fa:16:3e:00:01:{number:02x}"

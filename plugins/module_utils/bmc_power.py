@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.weft.fabric.plugins.module_utils.bmc_link import MARGIN_SECONDS, Link
-from ansible_collections.weft.fabric.plugins.module_utils.bmc_model import OFF, ON, BmcError, Unsupported
+from ansible_collections.weft.fabric.plugins.module_utils.bmc_model import OFF, ON, BmcError, NoAnswer, Unsupported
 from ansible_collections.weft.fabric.plugins.module_utils.bmc_watch import Watch
 
 # Some BMCs fall over when they are asked too often.
@@ -27,6 +27,8 @@ class Power(object):
         self.soft_timeout: float = wanted["soft_timeout"]
         self.hard: bool = wanted["hard"]
         self.power_timeout: float = wanted["power_timeout"]
+        #: whether the BMC has said that it took the last command
+        self.answered = True
 
     def run(self, check_mode: bool) -> None:
         before = self._settled()
@@ -93,7 +95,14 @@ class Power(object):
 
     def _command(self, text: str, command: t.Callable[[t.Any], None]) -> None:
         self.watch.command(text)
-        self.link.ask(text, command)
+        self.answered = True
+        try:
+            self.link.ask(text, command)
+        except NoAnswer:
+            # A BMC that shares its port with the machine may lose its link, and its answer, when the power changes.
+            # What has become of the command is read; it is not sent a second time.
+            self.answered = False
+            self.link.close()
 
     def _reaches(self, states: t.Sequence[str], seconds: float, what: str) -> t.Optional[str]:
         """Return which of the states was reached in time, and told twice."""
@@ -117,8 +126,13 @@ class Power(object):
     def _stuck(self, state: str, command: str) -> BmcError:
         self.watch.report["state"] = state
         return BmcError(
-            "it obeyed the command to %s, but %g s later its power is still not %s"
-            % (command, self.power_timeout, OFF if state == ON else ON),
+            "it %s the command to %s, but %g s later its power is still not %s"
+            % (
+                "obeyed" if self.answered else "did not answer",
+                command,
+                self.power_timeout,
+                OFF if state == ON else ON,
+            ),
             "Look at the machine: its power supply, its front panel, its BMC's log. Restart the BMC if that is what is "
             "stuck, or raise power_timeout if the machine is merely slow",
         )

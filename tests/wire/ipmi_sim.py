@@ -178,9 +178,11 @@ class Relay:
     # Payload types of RMCP+ that open a session.
     _OPEN, _NAME, _PROOF = 0x10, 0x12, 0x14
 
-    def __init__(self, to: int | None) -> None:
+    def __init__(self, to: int | None, until: t.Callable[[], bool] = lambda: False) -> None:
         #: the BMC's port; None for nobody there
         self.to = to
+        #: it falls silent by itself before it forwards an answer after which this is so
+        self._until = until
         self.silent = to is None
         self.opened = self.named = self.proved = 0
         self._ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -190,7 +192,7 @@ class Relay:
         if to is not None:
             self._theirs.connect(("127.0.0.1", to))
         self._client: t.Any = None
-        self._over = False
+        self._over = self._fallen = False
 
     def __enter__(self) -> Relay:
         self._threads = [threading.Thread(target=work, daemon=True) for work in (self._forth, self._back)]
@@ -229,6 +231,8 @@ class Relay:
                 packet = self._theirs.recv(3000)
             except OSError:
                 continue
+            if not self._fallen and self._until():
+                self._fallen = self.silent = True
             if not self.silent:
                 self._ours.sendto(packet, self._client)
 

@@ -131,20 +131,35 @@ def test_a_bmc_without_boot_options(tmp_path: Path) -> None:
 
 def test_a_bmc_that_loses_its_session_while_power_changes(tmp_path: Path) -> None:
     """A BMC on the machine's own port is away for a moment when the machine's power goes."""
-    with IpmiServer(tmp_path / "bmc", power="on").running() as server, Relay(server.port) as relay:
+    off = ["control", 0]
+    with (
+        IpmiServer(tmp_path / "bmc", power="on").running() as server,
+        Relay(server.port, until=lambda: off in server.log) as relay,
+    ):
         bmc = server.bmc(port=relay.port, timeout=3.0)
         found: dict[str, t.Any] = {}
         run = threading.Thread(target=lambda: found.update(power(node(bmc, state="off", power_timeout=40.0))))
         run.start()
-        server.wait_for(["control", 0])
-        relay.silent = True
+        server.wait_for(off)
         run.join(8)
         assert run.is_alive(), "it gave up at once"
         relay.silent = False
         run.join(60)
         assert not run.is_alive()
         assert found["failure"] is None
-        assert commands(server) == [["control", 0]]
+        assert commands(server) == [off]
+
+
+def test_a_bmc_that_never_comes_back_from_a_power_command(tmp_path: Path) -> None:
+    off = ["control", 0]
+    with (
+        IpmiServer(tmp_path / "bmc", power="on").running() as server,
+        Relay(server.port, until=lambda: off in server.log) as relay,
+        within(30),
+    ):
+        done = power(node(server.bmc(port=relay.port, timeout=2.0), state="off", power_timeout=4.0))
+        assert "it did not answer the command to power off, but 4 s later its power is still not off" in done["failure"]
+        assert commands(server) == [off]
 
 
 def test_the_session_ends_whatever_happens(tmp_path: Path) -> None:

@@ -45,7 +45,11 @@ ARGUMENTS = {
 NEEDED = ("node", "address", "boot_server", "namespace", "host_key", "private_key")
 #: how often it is told that a node is still waited for
 TELL_SECONDS = 30.0
-AUTHORIZE = "umask 077; mkdir -p /root/.ssh; cat >> /root/.ssh/authorized_keys"
+# A run that goes on where another one ended finds its keys there already.
+AUTHORIZE = (
+    "umask 077; mkdir -p /root/.ssh && cd /root/.ssh && touch authorized_keys && "
+    'while IFS= read -r key; do grep -qxF -e "$key" authorized_keys || echo "$key" >> authorized_keys || exit; done'
+)
 # What answers this is gone before it could answer.
 POWER_OFF = "sync; (sleep 0.5; poweroff -f || echo o > /proc/sysrq-trigger) >/dev/null 2>&1 </dev/null &"
 
@@ -94,7 +98,7 @@ class ActionModule(ActionBase):
             way = Way.lay(ramdisk, self._through(given["boot_server"], task_vars), os.getppid())
             problem = way.wait(given["timeout"], told)
             if problem is None and given["authorized_keys"]:
-                way.run(AUTHORIZE, stdin="".join(f"{key}\n" for key in given["authorized_keys"]))
+                _authorize(way, given["authorized_keys"])
         except ConnectionProblem as error:
             if way is not None:
                 way.close()
@@ -153,6 +157,15 @@ class ActionModule(ActionBase):
             host_key_checking=bool(plugin.get_option("host_key_checking")),
             timeout=int(plugin.get_option("timeout")),
             become=() if (user or plugin.get_option("remote_user")) == "root" else ("sudo", "-n"),
+        )
+
+
+def _authorize(way, keys):
+    """Let the owners of public keys in besides the deployer."""
+    done = way.run(AUTHORIZE, stdin="".join(f"{key.strip()}\n" for key in keys))
+    if done.returncode != 0:
+        raise ConnectionProblem(
+            f"the ramdisk did not take the public keys of who may log in: {done.stderr.strip() or done.returncode}"
         )
 
 

@@ -17,8 +17,8 @@ WAY = (
     ),
     (".ipxe", "it runs iPXE and did not ask for its own boot file: none of its NICs has a MAC address of the topology"),
     ("vmlinuz", "it read its boot file and did not fetch the kernel"),
-    ("initrd", "it fetched the kernel and not the ramdisk"),
-    ("identity.cpio", "it fetched kernel and ramdisk and not its keys"),
+    ("identity.cpio", "it fetched the kernel and not its keys"),
+    ("initrd", "it fetched kernel and keys and not the ramdisk"),
 )
 ALL = "it fetched all there is, and then nobody could log in: its kernel has not booted, or its network is not up"
 

@@ -85,10 +85,10 @@ def fetched(*files: str) -> list[dict[str, t.Any]]:
         ([], "it has fetched nothing by HTTP"),
         (["boot.ipxe"], "none of its NICs has a MAC address of the topology"),
         (["boot.ipxe", "nodes/52-54.ipxe"], "did not fetch the kernel"),
-        (["boot.ipxe", "nodes/52-54.ipxe", "ramdisk/vmlinuz"], "fetched the kernel and not the ramdisk"),
-        (["boot.ipxe", "nodes/52-54.ipxe", "ramdisk/vmlinuz", "ramdisk/initrd"], "not its keys"),
-        (["boot.ipxe", "nodes/52-54.ipxe", "ramdisk/vmlinuz", "ramdisk/initrd", "identity.cpio"], "has not booted"),
-        (["nodes/52-54.ipxe", "ramdisk/vmlinuz", "ramdisk/initrd", "identity.cpio"], "has not booted"),
+        (["boot.ipxe", "nodes/52-54.ipxe", "ramdisk/vmlinuz"], "fetched the kernel and not its keys"),
+        (["boot.ipxe", "nodes/52-54.ipxe", "ramdisk/vmlinuz", "identity.cpio"], "keys and not the ramdisk"),
+        (["boot.ipxe", "nodes/52-54.ipxe", "ramdisk/vmlinuz", "identity.cpio", "ramdisk/initrd"], "has not booted"),
+        (["nodes/52-54.ipxe", "ramdisk/vmlinuz", "identity.cpio", "ramdisk/initrd"], "has not booted"),
     ],
 )
 def test_how_far_a_node_came(files: list[str], words: str) -> None:

@@ -34,8 +34,8 @@ from ansible_collections.weft.fabric.plugins.module_utils.vrrp_routers import Vr
 #: concern: as the compiler names it. engine: its class. kept: whether the replay at boot needs its arguments.
 Concern = namedtuple("Concern", "name engine kept")
 
-# In the order in which a host wants them: what is wired comes before what runs on it, and what shall bring it all back
-# after a reboot comes once there is something to bring back.
+# In the order in which a host wants them: what is wired comes before what runs on it. What shall bring it all back
+# after a reboot is told last, and made while others wait (MEANWHILE).
 CONCERNS = (
     Concern("namespaces", NamespacesEngine, True),
     # Before anything reaches a new router: a connection that it has seen untranslated stays so for as long as it lives.

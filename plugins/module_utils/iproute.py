@@ -18,6 +18,9 @@ from ansible_collections.weft.fabric.plugins.module_utils.reconcile import Fabri
 # Routes, rules and neighbours have no alias to bear a mark; the protocol number does it ("w").
 PROTOCOL = 119
 
+# What keepalived makes bears its own. A router that has become one without a standby keeps it until somebody else cares.
+KEEPALIVED_PROTOCOL = 18
+
 _INTERFACE = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.:+-]{0,14}\Z")
 _NAMESPACE = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.:+-]{0,199}\Z")
 _MAC = re.compile(r"\A[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z")

@@ -136,6 +136,9 @@ def _read_routing(state: State, reader: rtnetlink.Reader, wanted: t.Optional[Nam
     asked = wanted is not None and bool(wanted.absent)
     if everything or asked or (wanted is not None and wanted.routes is not None):
         state.routes = reader.routes(iproute.PROTOCOL)
+        if wanted is not None and wanted.routes is not None and wanted.name is not None:
+            # In a namespace of ours they are ours as well, from when keepalived had it.
+            state.routes += reader.routes(iproute.KEEPALIVED_PROTOCOL)
         ours = {(r.family, r.table, r.to, r.metric) for r in state.routes}
         if wanted is not None and not ours.issuperset(wanted.routes or {}):
             state.routes = reader.routes()  # a route of somebody else may stand where one of ours is to go

@@ -4,7 +4,7 @@
 """From what stands to what shall stand: addresses, routes, neighbours and rules. Pure.
 
 Routes, neighbours and rules bear their mark in the protocol number; only those are changed. In a namespace
-of ours a route of somebody else gives way, elsewhere it is an error.
+of ours a route of somebody else gives way, and what keepalived has left there goes; elsewhere it is an error.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.weft.fabric.plugins.module_utils import rtnetlink
-from ansible_collections.weft.fabric.plugins.module_utils.iproute import PROTOCOL
+from ansible_collections.weft.fabric.plugins.module_utils.iproute import KEEPALIVED_PROTOCOL, PROTOCOL
 from ansible_collections.weft.fabric.plugins.module_utils.namespaces_current import State
 from ansible_collections.weft.fabric.plugins.module_utils.namespaces_desired import (
     Hop,
@@ -130,9 +130,18 @@ def _plan_routes(plan: "Plan", namespace: Namespace, state: State) -> None:
             plan.operations[-1].payload.append(_route_step(namespace.name, route))
     unwanted = {item.key for item in namespace.absent if isinstance(item, Route)}
     for key, old in found.items():
-        if old.protocol == PROTOCOL and (key in unwanted or (plan.purge and key not in wanted)):
+        if _is_ours(namespace, old, state) and (key in unwanted or (plan.purge and key not in wanted)):
             text = "%s route %s" % (place(namespace.name), _present_route_text(old, state))
             plan.add("remove route: " + text, [_route_removal(namespace.name, old)], before=text)
+
+
+def _is_ours(namespace: Namespace, old: rtnetlink.Route, state: State) -> bool:
+    """Tell whether a route is the collection's: it bears the mark, or keepalived has left it in a namespace of ours.
+
+    Where routes are not listed, keepalived is at work and they are its business.
+    """
+    left = old.protocol == KEEPALIVED_PROTOCOL and state.ours and namespace.routes is not None
+    return old.protocol == PROTOCOL or left
 
 
 def _same_route(route: Route, old: rtnetlink.Route, state: State) -> bool:
@@ -194,7 +203,7 @@ def _route_removal(namespace: t.Optional[str], old: rtnetlink.Route) -> Step:
     words = ["route del"] + ([old.kind] if old.kind != "unicast" else []) + [_explicit(old.to, old.family)]
     words += ["via %s" % old.via] if old.via else []
     words += ["metric %d" % old.metric] if old.metric else []
-    words.append("table %d proto %d" % (old.table, PROTOCOL))
+    words.append("table %d proto %d" % (old.table, old.protocol))
     return Step(REMOVE, namespace, "ip", " ".join(words))
 
 

@@ -176,3 +176,42 @@ def test_a_route_by_several_gateways() -> None:
     assert changes(described, purge=True) == []
     assert len(changes(inside(link, routes=[]), purge=True)) == 2
     assert gateways() == (set(), set())
+
+
+# What keepalived has made, and the router has no standby any more.
+LEFT = ("10.8.0.0/16 via 10.0.0.9", "10.9.0.0/16 via 10.0.0.9", "fd08::/64 via fd00::9")
+
+
+def keepalived_routes(namespace: str) -> None:
+    for route in LEFT:
+        ip(f"route add {route} dev eth0 proto 18", namespace=namespace)
+    ip(
+        "route add 10.7.0.0/16 proto 18 nexthop via 10.0.0.8 dev eth0 nexthop via 10.0.0.9 dev eth0",
+        namespace=namespace,
+    )
+
+
+@pytest.mark.parametrize("kept", [[], [{"to": "10.8.0.0/16", "via": "10.0.0.9", "dev": "eth0"}]], ids=["none", "one"])
+def test_what_keepalived_has_left_goes_when_it_is_not_wanted(kept: list[Item]) -> None:
+    link = veth(addresses=["10.0.0.2/24", "fd00::2/64"])
+    changes(inside(link), purge=True)
+    keepalived_routes("weft-t-a")
+    assert changes(inside(link), purge=True) == [], "without a word about routes they are keepalived's"
+    done = changes(inside(link, routes=kept), purge=True)
+    assert len(done) == 4
+    assert sum(text.startswith("remove route: ") for text in done) == 4 - len(kept)
+    wanted = {("unicast", route["to"], route["via"], "eth0") for route in kept}
+    assert routes("weft-t-a") == wanted
+    assert ("unicast", "fd08::/64", "fd00::9", "eth0") not in routes("weft-t-a", "-6")
+    assert not any(route["protocol"] == "keepalived" for route in ask("route show", "weft-t-a"))
+
+
+def test_what_keepalived_has_in_somebody_else_s_namespace_stays() -> None:
+    ip("netns add foreign", "link add eth0 netns foreign type bridge")
+    ip("addr add 10.0.0.2/24 dev eth0", "addr add fd00::2/64 dev eth0 nodad", "link set eth0 up", namespace="foreign")
+    keepalived_routes("foreign")
+    before = routes("foreign") | routes("foreign", "-6")
+    item = {"name": "foreign", "routes": [{"to": "10.6.0.0/16", "via": "10.0.0.9", "dev": "eth0"}]}
+    assert len(changes(item, purge=True)) == 1
+    added = {("unicast", "10.6.0.0/16", "10.0.0.9", "eth0")}
+    assert routes("foreign") | routes("foreign", "-6") == before | added

@@ -127,7 +127,7 @@ def _add_floating_ip_agents(topology: Topology, routers: dict[_Key, Router]) -> 
 def _agent_port(network: Network, host: str) -> Port:
     """Return the port through which all floating IPs of a host reach an external network. It needs no address."""
     port = Port(
-        name=f"fip:{host}",
+        name=f"fip:{network.name}:{host}",
         project=network.project,
         network=network.name,
         where=network.where,

@@ -54,6 +54,7 @@ class Fabric:
             "external": True,
             "subnets": {"v4": {"cidr": "203.0.113.0/24"}},
         }
+        self.admin: Document = {"networks": {"public": self.public}}
 
     def port(self, name: str, network: str, host: str | None, **options: t.Any) -> None:
         self.blue["ports"][name] = {"network": network, **({"host": host} if host else {}), **options}
@@ -70,7 +71,7 @@ class Fabric:
             "plugin": "weft.fabric.topology",
             "physical_networks": {"physnet1": {}, "physnet2": {}},
             "hosts": self.hosts,
-            "projects": {"admin": {"networks": {"public": self.public}}, "blue": self.blue},
+            "projects": {"admin": self.admin, "blue": self.blue},
         }
         self.path.write_text(json.dumps(document), encoding="utf-8")
         built = build_all(str(self.path))
@@ -320,9 +321,30 @@ def test_a_floating_ip_is_with_its_port(fabric: Fabric) -> None:
     assert built.topology.projects["blue"].floating_ips["web-1"].host == "cmp1"
     (agent,) = ports(built, FLOATING_IP_AGENT_OWNER)
     network = built.topology.network(("admin", "public"))
-    assert (agent.name, agent.host, agent.addresses) == ("fip:cmp1", "cmp1", [])
+    assert (agent.name, agent.host, agent.addresses) == ("fip:public:cmp1", "cmp1", [])
     assert agent.binding.namespace == f"fip-{network.id}"
     assert built.wanted.entries["projects/admin/networks/public/fip/cmp1"] == {"mac_address": agent.mac_address}
+
+
+def test_one_host_has_floating_ips_of_several_external_networks(fabric: Fabric) -> None:
+    fabric.admin["networks"]["metro"] = {
+        "type": "vlan",
+        "physical_network": "physnet1",
+        "segmentation_id": 300,
+        "external": True,
+        "subnets": {"metro-v4": {"cidr": "198.18.0.0/24"}},
+    }
+    fabric.router("r1", "web", **OUT)
+    fabric.router("r2", "db", external_gateway={"network": "admin/metro"})
+    fabric.floating_ip("web-1")
+    fabric.port("db-9", "db", "cmp1")
+    fabric.blue["floating_ips"]["db-9"] = {"network": "admin/metro", "port": "db-9"}
+    built = fabric.build()
+    agents = ports(built, FLOATING_IP_AGENT_OWNER)
+    assert {(agent.network, agent.host) for agent in agents} == {("public", "cmp1"), ("metro", "cmp1")}
+    for what in ("device", "mac_address", "id"):
+        assert len({getattr(agent, what) for agent in agents}) == 2
+    assert len({agent.binding.namespace for agent in agents}) == 2
 
 
 def test_a_floating_ip_that_can_not_be_with_its_port_is_on_the_network_node(fabric: Fabric) -> None:

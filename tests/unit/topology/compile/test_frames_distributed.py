@@ -250,7 +250,7 @@ def test_a_machine_on_the_wire_is_reached(fabric: Fabric) -> None:
 # With a way outside
 
 
-AGENT, CENTRE = "fip:cmp1", "snat:blue:r1:blue:web"
+AGENT, CENTRE = "fip:public:cmp1", "snat:blue:r1:blue:web"
 FLOATING = ("203.0.113.150", "203.0.113.151")
 ELSEWHERE = "192.0.2.150"  # in the other subnet of the external network
 

@@ -18,7 +18,7 @@ from ansible_collections.weft.fabric.plugins.module_utils.reconcile import Fabri
 # Routes, rules and neighbours have no alias to bear a mark; the protocol number does it ("w").
 PROTOCOL = 119
 
-# What keepalived makes bears its own. A router that has become one without a standby keeps it until somebody else cares.
+# What keepalived makes bears its own, also when the router has no standby any more and keepalived is gone.
 KEEPALIVED_PROTOCOL = 18
 
 _INTERFACE = re.compile(r"\A[A-Za-z0-9_][A-Za-z0-9_.:+-]{0,14}\Z")

@@ -17,8 +17,8 @@ description:
   - Everything it makes bears a mark. A link has the alias C(weft.fabric), a namespace has it on its C(lo), and
     routes, rules and neighbour entries have the protocol number 119. What bears no mark is never changed or removed,
     and a link of a wanted name without the mark is an error before anything is changed.
-  - In a namespace that it made, and whose O(namespaces[].routes) are listed, it takes the routes that keepalived has left
-    there (protocol number 18) for its own.
+  - In a namespace that it made, and whose O(namespaces[].routes) are listed, it takes the routes that keepalived has
+    left there (protocol number 18) for its own.
 author:
   - weft.fabric contributors (@weft-fabric)
 extends_documentation_fragment:

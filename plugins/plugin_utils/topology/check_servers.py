@@ -9,7 +9,8 @@ from functools import partial
 
 from .check_fixed_ips import check_fixed_ips
 from .context import Claims, Context, place
-from .model import PROVIDER_TYPES, Network, Router
+from .distributed_gateways import distributed_gateways
+from .model import PROVIDER_TYPES, Network
 from .model_bare_metal import Server, ServerNetwork
 from .server_ports import add_server_ports
 
@@ -32,7 +33,7 @@ class _Servers:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._nodes = Claims(context, "the node", "name another node, or a flavor")
-        self._gateways = _distributed_gateways(context)
+        self._gateways = distributed_gateways(context.topology)
 
     def check(self, server: Server) -> None:
         self._check_place(server)
@@ -97,11 +98,10 @@ class _Servers:
         if bare_metal is not None and network.key in bare_metal.network_keys:
             message = f"{network.name} is a network that nodes are deployed in: a server there could take them over"
             self._note(server, message, "name another network", *here)
-        router = self._gateways.get(network.key)
-        if router is not None:
-            message = f"distributed router {router.project}/{router.name} is the gateway of {network.name}"
-            remedy = "set distributed: false on the router: only machines on hosts can use a distributed one"
-            self._note(server, f"{message}, and serves nobody who is plugged into a switch", remedy, *here)
+        gateway = self._gateways.get(network.key)
+        unserved = (gateway.missing or gateway.unadvertised) if gateway is not None else None
+        if unserved is not None:
+            self._note(server, f"{gateway} is the gateway of {network.name}, and {unserved[0]}", unserved[1], *here)
         self._check_addresses(server, wanted, network, index)
 
     def _check_addresses(self, server: Server, wanted: ServerNetwork, network: Network, index: int) -> None:
@@ -134,18 +134,3 @@ class _Servers:
         if node is not None and count > len(node.nics):
             message = f"{count} networks, and node {node.name} has interfaces: {len(node.nics)}"
             self._note(server, message, "remove networks, or name a node with more interfaces", "networks")
-
-
-def _distributed_gateways(context: Context) -> dict[tuple[str, str], Router]:
-    """Return the networks whose gateway is a distributed router."""
-    found: dict[tuple[str, str], Router] = {}
-    for router in context.topology.routers():
-        for interface in router.interfaces if router.distributed else ():
-            project = context.topology.projects.get(interface.network[0])
-            network = project.networks.get(interface.network[1]) if project is not None else None
-            if network is None:
-                continue
-            gateways = {subnet.gateway_ip for subnet in network.subnets.values()}
-            if interface.address is None or interface.address in gateways:
-                found[network.key] = router
-    return found

@@ -12,6 +12,7 @@ from ansible_collections.weft.fabric.plugins.module_utils.switch_names import is
 
 from .check_hosts import GROUP_NAMES
 from .context import Claims, Context, place
+from .distributed_gateways import DistributedGateway, distributed_gateways
 from .model import Where
 from .model_switches import NetworkKey, Switch, SwitchPort
 
@@ -22,6 +23,7 @@ Place = t.Callable[[], Where]
 def check_switches(context: Context) -> None:
     """Check all switches."""
     addresses = Claims(context, "the address", "give each switch an address or port of its own")
+    gateways = distributed_gateways(context.topology) if context.topology.switches else {}
     for switch in context.topology.switches.values():
         _check_name(context, switch)
         if not context.sound("switches", switch.name):
@@ -33,7 +35,7 @@ def check_switches(context: Context) -> None:
         _Names(context, switch).check()
         for port in switch.ports.values():
             if context.sound("switches", switch.name, port.name):
-                _Port(context, switch, port).check()
+                _Port(context, switch, port, gateways).check()
 
 
 def _check_name(context: Context, switch: Switch) -> None:
@@ -127,10 +129,13 @@ class _Names:
 class _Port:
     """Checks what one port says."""
 
-    def __init__(self, context: Context, switch: Switch, port: SwitchPort) -> None:
+    def __init__(
+        self, context: Context, switch: Switch, port: SwitchPort, gateways: dict[NetworkKey, DistributedGateway]
+    ) -> None:
         self._context = context
         self._switch = switch
         self._port = port
+        self._gateways = gateways
 
     def check(self) -> None:
         self._check_aggregate()
@@ -216,6 +221,7 @@ class _Port:
         port = self._port
         if isinstance(port.vlan, tuple):
             self._check_network(port.vlan, "network")
+            self._check_gateway(port.vlan, "network")
         elif port.vlan is not None:
             self._check_allowed(port.vlan, port.vlan, "vlan")
         if isinstance(port.native, tuple):
@@ -242,6 +248,13 @@ class _Port:
             message = f"{shown} is on {network.physical_network}, which switch {self._switch.name} does not carry"
             remedy = f"add {network.physical_network} to the physical_networks of {self._switch.name}"
             self._note(message, remedy, *parts)
+
+    def _check_gateway(self, found: NetworkKey, *parts: str | int) -> None:
+        """Who is plugged in at an access port has the network's gateway for its own."""
+        gateway = self._gateways.get(found)
+        if gateway is not None and gateway.missing is not None:
+            why, remedy = gateway.missing
+            self._note(f"{gateway} is the gateway of {'/'.join(found)}, and {why}", remedy, *parts)
 
     def _check_allowed(self, first: int, last: int, *parts: str | int) -> None:
         missing = next((vlan for vlan in range(first, last + 1) if not self._switch.allows(vlan)), None)

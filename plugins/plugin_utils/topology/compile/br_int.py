@@ -10,7 +10,14 @@ port whose flows don't stand yet can neither send nor receive.
 from __future__ import annotations
 
 from ansible_collections.weft.fabric.plugins.module_utils import pipeline
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import arp_nd, dvr, fip, names, port_security
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import (
+    arp_nd,
+    dvr,
+    fip,
+    names,
+    on_wire,
+    port_security,
+)
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.flows import (
     COOKIE_SHARED,
     LEARNED_SECONDS,
@@ -49,6 +56,8 @@ def compile_br_int(view: HostView) -> Flows:
         for local in network.local:
             _classify_port(flows, network, local)
             port_security.add_port(flows, local, _learn_port(flows, network))
+            if local.port.router is not None:
+                on_wire.add_port(flows, view.topology.router(local.port.router), network, local, _to_uplink(network))
         dvr.add_arrival(flows, network, _learn_uplink(flows, network))
         arp_nd.add_network(flows, network)
         _forward(flows, network)

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import fip, names, router
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import fip, names, on_wire, router
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.veth import addresses_of, veth
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import HostView, Leg, RouterView
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import ROUTER_SNAT_OWNER, IPAddress
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import HostView, RouterView
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import IPAddress
 
 Item = dict[str, t.Any]
 
@@ -46,15 +46,10 @@ def _ways_out(item: RouterView) -> dict[int, tuple[str, IPAddress]]:
     """Return, for each IP version, one address of what the router has on its network node, and the leg to it."""
     found: dict[int, tuple[str, IPAddress]] = {}
     for leg in item.legs:
-        for address in _centre(item, leg):
+        centre = on_wire.centre(leg.network, leg.local.port)
+        for address in centre.addresses if centre is not None else ():
             found.setdefault(address.version, (leg.device, address))
     return dict(sorted(found.items()))
-
-
-def _centre(item: RouterView, leg: Leg) -> list[IPAddress]:
-    """Return the addresses that the router has in a network on its network node."""
-    ports = leg.network.ports_by_router[item.router.key]
-    return next((port.addresses for port in ports if port.device_owner == ROUTER_SNAT_OWNER), [])
 
 
 def _add_floating_ips(view: HostView, item: RouterView, found: Item) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.weft.fabric.plugins.module_utils import pipeline
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import on_wire
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.flows import (
     MULTICAST,
     Flows,
@@ -72,6 +73,7 @@ def add_arrival(flows: Flows, network: NetworkView, learn: str) -> None:
             flows.add(local.cookie, table, 40, f"{register},{mac}", "drop")
             for protocol, kind in ANSWERS:
                 flows.add(local.cookie, table, 45, f"{protocol},{register},{mac},{kind}", onward)
+            on_wire.add_arrival(flows, network, local, table)
     leg = _gateway_mac(network)
     for host in network.hosts_of(network.distributed_ports):
         source = f"dl_src={host.dvr_mac_address}"
@@ -168,6 +170,7 @@ def add_provider(
     leave = f"set_field:{view.host.dvr_mac_address}->eth_src,{retag}"
     for local in network.distributed:
         source = f"{inside},dl_src={local.port.mac_address}"
+        on_wire.add_departure(flows, network, local, source, leave)
         for protocol, kind in QUESTIONS:
             flows.add(local.cookie, 0, 9, f"{protocol},{source},{kind}", f"{leave},NORMAL")
         flows.add(local.cookie, 0, 9, f"icmp6,{source},{_ROUTER_ADVERTISEMENT}", "drop")

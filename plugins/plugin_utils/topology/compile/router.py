@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 from ipaddress import ip_network
 
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import on_wire
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.veth import addresses_of, veth
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import HostView, Leg, RouterView
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import (
@@ -75,11 +76,18 @@ def neighbours(router: RouterView) -> list[Item]:
     several may hold is left to them: the last one that says so has it.
     """
     own = {leg.local.port.name for leg in router.legs}
+    held = {
+        (leg.device, address)
+        for leg in router.legs
+        for address in on_wire.gateways(router.router, leg.network, leg.local.port)
+    }
     return [
         {"ip": str(address), "mac": port.mac_address, "dev": leg.device}
         for leg in router.legs
         for address, port in leg.network.owned
-        if port.name not in own and not (address.version == 6 and address.is_link_local)
+        if port.name not in own
+        and (leg.device, address) not in held
+        and not (address.version == 6 and address.is_link_local)
     ]
 
 
@@ -98,10 +106,15 @@ def _peer_entries(router: RouterView, ha: Leg) -> list[Item]:
 
 
 def addresses(router: RouterView, leg: Leg) -> list[str]:
-    """Return the addresses of a leg with prefix lengths. The gateway has the floating IPs too: it answers for them."""
+    """Return the addresses of a leg with prefix lengths: its own, and those that it answers for besides.
+
+    The gateway has the floating IPs, and on the wire of a provider network a distributed router's other part those that
+    its legs have on every host.
+    """
     own = addresses_of(*leg)
     if leg is not router.gateway:
-        return own
+        further = on_wire.gateways(router.router, leg.network, leg.local.port)
+        return own + [f"{address}/{address.max_prefixlen}" for address in further]
     return own + [f"{floating_ip.address}/32" for floating_ip in router.floating_ips if floating_ip.address is not None]
 
 

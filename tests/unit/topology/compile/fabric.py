@@ -26,6 +26,8 @@ from ansible_collections.weft.fabric.tests.unit.ovs_sandbox import OvsSandbox
 from ansible_collections.weft.fabric.tests.unit.topology.compile import frames
 
 SECONDS = 10  # to wait for a frame
+# The interface that leads to a physical network, and a machine there that the topology does not know.
+WIRE, WIRE_MAC = "eth2", "00:50:56:00:00:01"
 _PCAP_HEADER = 24
 
 
@@ -197,6 +199,23 @@ class Fabric:
             for name, host in self.by_port.items()
             if (new := [got for got in host.captured(name)[before[name] :] if b"sentinel" not in got])
         }
+
+    def from_wire(self, host: str, network: tuple[str, str], frame: bytes) -> dict[str, list[bytes]]:
+        """Put a frame onto a host's wire as a physical machine does, and return what comes to a VLAN's ports there."""
+        there = self.hosts[host]
+        ports = [name for name in there.ports if self._key(name) == network]
+        before = {name: len(there.captured(name)) for name in ports}
+        self._sentinels += 1
+        marker = b"sentinel %08d" % self._sentinels
+        sentinel = frames.udp(WIRE_MAC, frames.BROADCAST, "192.0.2.7", "255.255.255.255", payload=marker)
+        vlan = (self.topology.network(network).segmentation_id or 0).to_bytes(2, "big")
+        for got in (frame, sentinel):
+            tagged = got[:12] + b"\x81\x00" + vlan + got[12:]
+            there.sandbox.appctl("netdev-dummy/receive", WIRE, tagged.hex())
+        for name in ports:
+            there.wait_for(name, lambda got: marker in got)
+        came = {name: there.captured(name)[before[name] :] for name in ports}
+        return {name: new for name, got in came.items() if (new := [one for one in got if b"sentinel" not in one])}
 
     def _source(self, name: str) -> str:
         """Return an address that a port may send from. One of ours may have none, and send from any."""

@@ -189,7 +189,8 @@ def test_a_servers_port_is_a_port_like_others(topology: Topology) -> None:
     assert not any(other in flows for other in others)
 
 
-def test_a_floating_ip_may_lead_to_a_server(tmp_path: Path) -> None:
+def behind_a_router(tmp_path: Path, distributed: bool) -> Topology:
+    """Return the topology with a server whose gateway is a router, and a floating IP that leads to it."""
     outside = """    networks:
       public:
         type: vlan
@@ -198,22 +199,46 @@ def test_a_floating_ip_may_lead_to_a_server(tmp_path: Path) -> None:
         external: true
         subnets: {v4: {cidr: 203.0.113.0/24, enable_dhcp: false}}
       web:"""
-    routed = """    routers:
-      out: {interfaces: [{network: web}], external_gateway: {network: public}}
+    routed = f"""    routers:
+      out:
+        distributed: {str(distributed).lower()}
+        interfaces: [{{network: web}}]
+        external_gateway: {{network: public}}
     floating_ips:
-      db: {network: public, address: 203.0.113.9, port: server-db-1-web}
+      db: {{network: public, address: 203.0.113.9, port: server-db-1-web}}
     ports:
       web-1"""
-    topology = read(
+    return read(
         "tenants",
         tmp_path,
         ("    networks:\n      web: {type", f"{outside} {{type"),
         ("    ports:\n      web-1", routed),
     )
+
+
+@pytest.mark.parametrize("distributed", [False, True])
+def test_a_floating_ip_may_lead_to_a_server(tmp_path: Path, distributed: bool) -> None:
+    topology = behind_a_router(tmp_path, distributed)
     [address] = topology.projects["blue"].ports["server-db-1-web"].addresses
     rules = json.dumps(compile_host(topology, "net1", "nftables"))
     assert "203.0.113.9" in rules
     assert str(address) in rules
+
+
+def test_a_distributed_router_knows_a_server_everywhere_and_serves_it_in_one_place(tmp_path: Path) -> None:
+    topology = behind_a_router(tmp_path, distributed=True)
+    port = topology.projects["blue"].ports["server-db-1-web"]
+    gateway = topology.network(("blue", "web")).subnets["v4"].gateway_ip
+    router = topology.router(("blue", "out"))
+    assert (router.places, router.nodes) == (("cmp1",), ("net1",))
+    found = {}
+    for host, name in (("cmp1", f"qrouter-{router.id}"), ("net1", f"snat-{router.id}")):
+        namespaces = compile_host(topology, host, "namespaces")["namespaces"]["namespaces"]
+        (found[host],) = [item for item in namespaces if item.get("name") == name]
+        known = {(entry["ip"], entry["mac"]) for entry in found[host]["neighbours"]}
+        assert (str(port.addresses[0]), port.mac_address) in known
+    assert [f"{gateway}/32" in link["addresses"] for link in found["net1"]["links"]].count(True) == 1
+    assert not any(f"{gateway}/32" in link.get("addresses", ()) for link in found["cmp1"]["links"])
 
 
 def test_the_boot_server_is_a_namespace_of_its_own(topology: Topology) -> None:

@@ -13,9 +13,9 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.eui64 import 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import Topology
 from ansible_collections.weft.fabric.tests.unit.topology.compile import frames
 from ansible_collections.weft.fabric.tests.unit.topology.compile.builder import Builder
-from ansible_collections.weft.fabric.tests.unit.topology.compile.fabric import Fabric, FabricHost
+from ansible_collections.weft.fabric.tests.unit.topology.compile.fabric import WIRE_MAC, Fabric, FabricHost
 
-UNKNOWN_MAC, WIRE_MAC = "fa:16:3e:ff:ff:ff", "00:50:56:00:00:01"
+UNKNOWN_MAC = "fa:16:3e:ff:ff:ff"
 ALL_NODES, ALL_ROUTERS = "33:33:00:00:00:01", "33:33:00:00:00:02"
 RS = 133
 NETWORKS = {"web": "10.0.0.1", "learning": "10.0.1.1", "rack": "10.0.2.1"}
@@ -200,21 +200,7 @@ def test_a_network_that_learns_does_not_learn_where_a_host_s_mac_is(fabric: Fabr
 
 
 def from_wire(fabric: Fabric, frame: bytes) -> dict[str, list[bytes]]:
-    """Put a frame onto the wire as a physical machine does, and return what comes to the ports of one host."""
-    host = fabric.hosts["cmp1"]
-    vlan = (fabric.topology.network(("blue", "rack")).segmentation_id or 0).to_bytes(2, "big")
-    before = {port: len(host.captured(port)) for port in host.ports}
-    sentinel = frames.udp(WIRE_MAC, frames.BROADCAST, "10.0.2.200", "255.255.255.255", payload=b"sentinel wire")
-    for got in (frame, sentinel):
-        tagged = got[:12] + b"\x81\x00" + vlan + got[12:]
-        host.sandbox.appctl("netdev-dummy/receive", "eth2", tagged.hex())
-    count = sum(b"sentinel wire" in got for got in host.captured("rack-1")[: before["rack-1"]])
-    found: dict[str, list[bytes]] = {}
-    for port in (leg("rack", "cmp1"), "rack-1"):
-        host.wait_for(port, lambda _got, port=port: sum(b"sentinel wire" in g for g in host.captured(port)) > count)
-        new = [got for got in host.captured(port)[before[port] :] if b"sentinel" not in got]
-        found.update({port: new} if new else {})
-    return found
+    return fabric.from_wire("cmp1", ("blue", "rack"), frame)
 
 
 def test_a_machine_on_the_wire_gets_no_answer_from_a_leg(fabric: Fabric) -> None:

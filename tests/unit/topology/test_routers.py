@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import typing as t
 from collections import Counter
 from ipaddress import ip_address
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.build import Built, build_all
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.host import compile_host
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.names import device_name
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.lockfile import lock_path, write_lock
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import (
@@ -31,6 +33,8 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import 
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.problems import TopologyError
 
 ROUTERS = 300
+# What VRRP has for numbers, without 0 and without what would be the last octet of a broadcast address.
+VRIDS = (1, 254)
 Document = dict[str, t.Any]
 CORE: Document = {"type": "vxlan", "shared": True, "subnets": {"core": {"cidr": "172.16.0.0/24"}}}
 Placement = dict[str, tuple[str, ...]]
@@ -79,17 +83,17 @@ class Fabric:
                 "blue": self.blue,
             },
         }
-        self.path.write_text(json.dumps(document), encoding="utf-8")
+        self.path.write_text(json.dumps(document, indent=1), encoding="utf-8")
         built = build_all(str(self.path))
         if lock:
             write_lock(self.lock, built.wanted.dump())
         return built
 
-    def fill(self, **attributes: t.Any) -> None:
+    def fill(self, count: int = ROUTERS, **attributes: t.Any) -> None:
         gateway = {"external_gateway": {"network": "admin/public"}}
-        self.blue["routers"] = {f"r{number}": {**gateway, **attributes} for number in range(ROUTERS)}
-        # 300 gateways, and 300 more addresses.
-        self.public["subnets"]["v4"]["cidr"] = "203.0.112.0/22"
+        self.blue["routers"] = {f"r{number}": {**gateway, **attributes} for number in range(count)}
+        # As many gateways, and some hundred more addresses.
+        self.public["subnets"]["v4"]["cidr"] = "203.0.112.0/21"
 
     def place(self, nodes: t.Iterable[str] = ("a", "b", "c"), lock: bool = False) -> Placement:
         routers = self.build(nodes, lock).topology.projects["blue"].routers
@@ -242,10 +246,38 @@ def test_the_ha_network_is_a_tunnel_of_the_default_type(fabric: Fabric) -> None:
 
 
 def test_more_ha_routers_than_vrids(fabric: Fabric) -> None:
+    """A node speaks to its peers alone, from address to address: two routers may have one number."""
     fabric.fill(ha=True)
     built = fabric.build()
-    assert ROUTERS > 254
+    assert VRIDS[1] < ROUTERS
     assert len({port.addresses[0] for port in ports(built, ("blue", "_ha"), ROUTER_HA_OWNER)}) == 2 * ROUTERS
+    speakers: dict[tuple[str, str], tuple[str, str]] = {}  # (sender, receiver): its router
+    vrids: dict[str, set[int]] = {}
+    for host in ("a", "b", "c"):
+        for item in compile_host(built.topology, host, "vrrp_routers")["vrrp_routers"]["routers"]:
+            config = item["config"]
+            (vrid,) = map(int, re.findall(r"virtual_router_id (\d+)", config))
+            assert VRIDS[0] <= vrid <= VRIDS[1]
+            vrids.setdefault(item["name"], set()).add(vrid)
+            # One address alone is told to the peers, and it fits: the rest of the octet is the network's.
+            assert f"169.254.0.{vrid}/24 dev {item['interface']} scope link" in config
+            (source,) = re.findall(r"unicast_src_ip (\S+)", config)
+            assert "check_unicast_src" in config
+            (peer,) = item["peers"]
+            assert speakers.setdefault((source, peer), item["name"]) == item["name"]
+    assert len(vrids) == ROUTERS
+    assert all(len(numbers) == 1 for numbers in vrids.values()), "the nodes of a router must agree"
+    assert len({number for numbers in vrids.values() for number in numbers}) < ROUTERS
+    # Each pair of addresses is one router's, so no advert is heard by another one with the same number.
+    assert len(speakers) == 2 * ROUTERS
+
+
+def test_more_ha_routers_than_a_network_holds_are_refused(fabric: Fabric) -> None:
+    """All routers of a project share one HA network, and a host has a limit of ports in each."""
+    fabric.fill(ha=True, count=MAX_LOCAL_PORTS + 1)
+    with pytest.raises(TopologyError) as caught:
+        fabric.build(nodes=("a", "b"))
+    assert f"network blue/_ha has {MAX_LOCAL_PORTS + 1} ports on host a" in str(caught.value)
 
 
 def test_routers_of_two_projects_meet_in_a_shared_network(fabric: Fabric) -> None:

@@ -67,7 +67,7 @@ def _dhcp_namespace(view: HostView, network: NetworkView, local: LocalPort) -> I
     return {
         "name": names.dhcp_namespace(network.network.id),
         "links": [link],
-        "routes": _default_routes(network, link["name"]),
+        "routes": _default_routes(network, local),
         "sysctls": _server_sysctls(link["name"]),
     }
 
@@ -104,11 +104,15 @@ def _link(view: HostView, network: NetworkView, local: LocalPort) -> Item | None
     return None
 
 
-def _default_routes(network: NetworkView, device: str) -> list[Item]:
-    """Return a default route for each IP version that has a gateway: a name server may have to be reached."""
+def _default_routes(network: NetworkView, local: LocalPort) -> list[Item]:
+    """Return a default route for each IP version that has a gateway: a name server may have to be reached.
+
+    Where DHCP serves nobody the server has no address, and could not reach the gateway.
+    """
     routes: dict[int, Item] = {}
+    device, own = local.interface, {fixed.subnet for fixed in local.port.fixed_ips}
     for subnet in network.network.subnets.values():
-        if subnet.gateway_ip is not None:
+        if subnet.gateway_ip is not None and subnet.name in own:
             destination = "0.0.0.0/0" if subnet.ip_version == 4 else "::/0"
             routes.setdefault(subnet.ip_version, {"to": destination, "via": str(subnet.gateway_ip), "dev": device})
     return [routes[version] for version in sorted(routes)]

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import names
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.host import compile_host
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import MAX_LOCAL_PORTS
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import Topology
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import FixedIp, Topology
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.problems import TopologyError
 from ansible_collections.weft.fabric.tests.unit.topology.compile import topologies
 from ansible_collections.weft.fabric.tests.unit.topology.compile.builder import Builder
@@ -57,6 +57,21 @@ def test_a_dhcp_server_has_its_addresses_at_once_and_takes_none_from_tenants() -
     for scope in ("default", link["name"]):
         assert item["sysctls"][f"net.ipv6.conf.{scope}.accept_ra"] == "0"
         assert item["sysctls"][f"net.ipv6.conf.{scope}.accept_dad"] == "0"
+
+
+def test_a_dhcp_server_has_no_route_by_a_gateway_that_it_can_not_reach() -> None:
+    """It has addresses in the subnets that it serves only, and the kernel refuses a gateway that is nowhere near."""
+    build = Builder().host("h1", "198.51.100.1/24")
+    web = build.network("blue", "web")
+    served, by_hand = build.subnet(web, "10.0.0.0/24"), build.subnet(web, "2001:db8::/64", enable_dhcp=False)
+    build.dhcp(web, "h1")
+    (port,) = build.topology.dhcp_ports[web.key]
+    port.fixed_ips = [fixed for fixed in port.fixed_ips if fixed.subnet == served.name]
+    (item,) = compile_host(build.topology, "h1", "namespaces")["namespaces"]["namespaces"]
+    assert [route["via"] for route in item["routes"]] == [str(served.gateway_ip)]
+    port.fixed_ips.append(FixedIp(by_hand.name, by_hand.cidr[9]))
+    (item,) = compile_host(build.topology, "h1", "namespaces")["namespaces"]["namespaces"]
+    assert [route["via"] for route in item["routes"]] == [str(served.gateway_ip), str(by_hand.gateway_ip)]
 
 
 def test_tenants_get_their_addresses_by_dhcp_and_not_from_us() -> None:

@@ -112,6 +112,7 @@ def _forward(flows: Flows, network: NetworkView) -> None:
         elif network.network.mac_learning:
             # Who is known to be elsewhere stays there, whatever a frame on this host pretends.
             flows.add(network.cookie, "forward", 90, f"{network_match},dl_dst={mac}", ",".join(_to_uplink(network)))
+    on_wire.add_forward(flows, network)
     if network.network.mac_learning:
         flows.add(network.cookie, "forward", 10, network_match, flows.goto("learned"))
         flows.add(network.cookie, "learned", 10, network_match, flows.goto("flood"))

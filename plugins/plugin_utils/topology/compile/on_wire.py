@@ -67,6 +67,21 @@ def add_arrival(flows: Flows, network: NetworkView, leg: LocalPort, table: str) 
             flows.add(leg.cookie, table, 55, _question(register, address), deliver)
 
 
+def add_forward(flows: Flows, network: NetworkView) -> None:
+    """Lead to the one place what a host sends to a leg that it has not: its DHCP servers, who want to ask outside.
+
+    In tunnels it goes to a host that has the leg; on the wire nobody would take it.
+    """
+    if network.is_tunnel or network.distributed:
+        return
+    for mac, leg in {port.mac_address: port for port in network.distributed_ports}.items():
+        port = centre(network, leg)
+        if port is not None:
+            match = f"{reg(NETWORK, network.vlan)},dl_dst={mac}"
+            actions = f"set_field:{port.mac_address}->eth_dst,{flows.resubmit('forward')}"
+            flows.add(network.cookie, "forward", 95, match, actions)
+
+
 def add_departure(flows: Flows, network: NetworkView, leg: LocalPort, source: str, leave: str) -> None:
     """Let questions to the wire bear the address of the port that is in one place.
 

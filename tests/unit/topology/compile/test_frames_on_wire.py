@@ -156,3 +156,25 @@ def test_the_one_place_has_the_gateway_s_addresses() -> None:
     (router,) = compile_host(topology(HOSTS), "cmp2", "vrrp_routers")["vrrp_routers"]["routers"]
     for address in gateways:
         assert f"{address} dev {link['name']} no_track" in router["config"]
+
+
+@pytest.mark.parametrize("place", ["net1", "cmp1"])
+def test_a_host_without_a_leg_speaks_to_the_one_place(place: str) -> None:
+    """Its DHCP server, that is: it passes on questions about names. The one place is on the same host or on another."""
+    build = Builder().physnet("physnet1")
+    for number, host in enumerate(("net1", "cmp1"), 1):
+        build.host(host, f"198.51.100.{number}/24", {"physnet1": WIRE}, interface="eth1")
+    public = build.network("admin", "public", "flat", physical_network="physnet1", external=True, mtu=1500)
+    build.subnet(public, "203.0.113.0/24")
+    rack = build.network("blue", "rack", "vlan", physical_network="physnet1")
+    build.subnet(rack, "10.0.2.0/24")
+    build.port(rack, "rack-1", "cmp1", number=11)
+    build.dhcp(rack, "net1")
+    build.router("blue", "r1", [place], [rack], public, distributed=True)
+    with Fabric(build.place_routers()) as fabric:
+        server, centre = "dhcp-rack-net1", fabric.mac(CENTRE)
+        (gateway,) = {port.mac_address for port in fabric.topology.router_ports[RACK] if port.distributed}
+        sent, came = (
+            frames.udp(fabric.mac(server), target, fabric.address(server), "192.0.2.53") for target in (gateway, centre)
+        )
+        assert fabric.send(server, sent) == {CENTRE: [came]}

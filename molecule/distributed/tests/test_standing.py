@@ -97,3 +97,16 @@ def test_status_says_which_host_lacks_its_part(router, lab, topology_source):
         mended = play("weft.fabric.site", topology_source, "--limit", "cmp2")
     assert mended.changed
     assert play("weft.fabric.router_status", topology_source, "-e", "router=red/single").changed == []
+
+
+def test_two_routers_of_one_project_and_one_vrid_have_a_primary_each(router):
+    """They share a network to hear their peers in, and each hears its own."""
+    pair = [router("olive", name) for name in ("ha", "each")]
+    vrids = [
+        found.on(found.nodes[0], f"grep virtual_router_id /var/lib/weft-fabric/vrrp/{found.id}/keepalived.conf")
+        for found in pair
+    ]
+    assert vrids[0] == vrids[1]
+    for found in pair:
+        assert len(found.primaries()) == 1
+        assert {found.state(node)[0] for node in found.nodes} == {"primary", "backup"}

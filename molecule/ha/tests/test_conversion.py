@@ -28,14 +28,25 @@ def pings(machines):
         ping.stop()
 
 
+# A route that the router has as long as it is highly available.
+ROUTE = {"destination": "10.99.0.0/16", "nexthop": "10.0.2.11"}
+
+
 def become(ha):
     def change(data):
-        data["projects"]["red"]["routers"]["single"]["ha"] = ha
+        data["projects"]["red"]["routers"]["single"].update(ha=ha, routes=[ROUTE] if ha else [])
 
     return change
 
 
-def test_a_router_is_converted_there_and_back(pings, topology, topology_source, figure):
+def routed(lab, router):
+    """Return the nodes that know the way."""
+    namespace = router("red", "single").namespace
+    command = f"ip -n {namespace} route show {ROUTE['destination']} 2>/dev/null"
+    return [node for node in ("net1", "net2") if "via" in lab(node).try_run(command).stdout]
+
+
+def test_a_router_is_converted_there_and_back(pings, topology, topology_source, lab, router, figure):
     for step, ha in (("centralised to HA", True), ("HA to centralised", False)):
         edit(topology, become(ha))
         foretold = play("weft.fabric.site", topology, "--check")
@@ -49,5 +60,6 @@ def test_a_router_is_converted_there_and_back(pings, topology, topology_source, 
         figure(f"ha: {step} in {done.seconds:.1f} s: {show(gaps)}")
         assert foretold.changes() == done.changes()
         assert max(gaps.values()) < BROKEN
+        assert len(routed(lab, router)) == int(ha), "keepalived's routes come and go with it"
         assert play("weft.fabric.site", topology).changed == []
     play("weft.fabric.site", topology_source)

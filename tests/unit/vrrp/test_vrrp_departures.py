@@ -9,9 +9,10 @@ import typing as t
 
 import pytest
 
+from ansible_collections.weft.fabric.plugins.module_utils.namespaces import NamespacesEngine
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import reconcile
 from ansible_collections.weft.fabric.plugins.module_utils.vrrp_departures import VrrpDeparturesEngine
-from ansible_collections.weft.fabric.tests.unit.namespaces.private_network import ip
+from ansible_collections.weft.fabric.tests.unit.namespaces.private_network import ask, ip
 from ansible_collections.weft.fabric.tests.unit.vrrp.fake_systemd import wait_for
 from ansible_collections.weft.fabric.tests.unit.vrrp.machine import ADDRESSES, Node
 
@@ -48,6 +49,27 @@ def test_a_router_that_goes_on_without_vrrp_keeps_its_addresses_when_the_ha_link
     ip("link del ha-1", namespace=primary.namespace)
     assert primary.addresses() == held
     assert depart(primary, gone) == []
+
+
+def test_a_route_that_goes_together_with_vrrp_does_not_stay(primary: Node) -> None:
+    """What keepalived has put in outlives it. Of its routes those that are still wanted become the namespace's own."""
+    kept = {"to": "0.0.0.0/0", "via": "203.0.113.1", "dev": "qg-1"}
+    gone = {"name": primary.name, "state": "absent", "keep_addresses": True}
+    of_keepalived = {"203.0.113.1": "keepalived", "fe80::1": "keepalived"}
+    wait_for("keepalived's routes", lambda: _gateways(primary) == of_keepalived)
+    depart(primary, gone)
+    assert _gateways(primary) == of_keepalived
+    ip("link set lo alias weft.fabric", namespace=primary.namespace)
+    params = {"namespaces": [{"name": primary.namespace, "routes": [kept]}], "purge": True}
+    predicted = reconcile(NamespacesEngine(params), True)["changes"]
+    assert reconcile(NamespacesEngine(params))["changes"] == predicted
+    assert _gateways(primary) == {"203.0.113.1": "119"}
+
+
+def _gateways(node: Node) -> dict[str, str]:
+    """Return where routes lead to, each with who has put it in."""
+    found = [*ask("route show", node.namespace), *ask("route show", node.namespace, "-6")]
+    return {route["gateway"]: route["protocol"] for route in found if "gateway" in route}
 
 
 def _wire(node: Node) -> None:

@@ -76,7 +76,14 @@ def wanted_of(node):
     """Return what the topology says of a node as the functions that judge it take it."""
     server: dict[str, t.Any] = node.get("server") or {}
     image = server.get("image") or {}
-    return Wanted(node["name"], node["address"], server.get("id"), server_name(node), image.get("checksum"))
+    return Wanted(
+        name=node["name"],
+        address=node["address"],
+        server=server.get("id"),
+        server_name=server_name(node),
+        image=image.get("checksum"),
+        image_problem=image.get("problem"),
+    )
 
 
 def line_of(node, facts, standing, vlans):

@@ -81,7 +81,10 @@ def _deploy(found: Plan, facts: Facts, wanted: Wanted, force: bool, power: str) 
     if facts.in_tenant and not facts.record and not force:
         raise Refused(
             f"its ports are in the networks of {wanted.server_name}, and no run wrote its disk. node_adopt takes it as "
+        if found.steps:
+            _image_known(wanted)
             "it is; server_rebuild writes it, and all on its disk is lost then"
+    _image_known(wanted)
         )
     _known(facts, force)
     _write(found, facts)
@@ -96,6 +99,7 @@ def _rebuild(found: Plan, facts: Facts, wanted: Wanted, force: bool, power: str)
     if same and not force and facts.record.get("phase") == TENANT:
         found.steps = _to_tenant(facts)
         return
+    _image_known(wanted)
     if not facts.in_tenant:
         _known(facts, force)
     found.overwrite = same
@@ -210,6 +214,11 @@ def _nobody_elses(facts: Facts, wanted: Wanted) -> None:
     holder = facts.record.get("server")
     if holder and holder != wanted.server:
         raise Refused(f"it still carries server {named(facts.record)}. server_delete cleans it first")
+def _image_known(wanted: Wanted) -> None:
+    if wanted.image_problem:
+        raise Refused(wanted.image_problem.rstrip("."))
+
+
 
 
 def _known(facts: Facts, force: bool) -> None:

@@ -50,8 +50,10 @@ def payloads(nodes: t.Iterable[Item]) -> dict[str, list[Item]]:
     found: dict[str, dict[str, Item]] = {}
     for node in nodes:
         images = found.setdefault(node["boot_server"]["host"], {})
-        if node.get("server"):
-            images[node["server"]["image"]["served"]] = node["server"]["image"]
+        image = (node.get("server") or {}).get("image") or {}
+        # One whose checksum is not there yet cannot be served: whoever wants to write it is told.
+        if image.get("served"):
+            images[image["served"]] = image
     return {host: [images[name] for name in sorted(images)] for host, images in found.items()}
 
 

@@ -78,6 +78,8 @@ class Wanted:
     server_name: str | None = None
     #: checksum of its image
     image: str | None = None
+    #: why nobody knows that checksum, where the topology says where it should be
+    image_problem: str | None = None
 
 
 def standing(facts: Facts) -> str:
@@ -100,7 +102,8 @@ def _with_ramdisk(facts: Facts) -> str:
 
 def contradictions(facts: Facts, wanted: Wanted) -> list[str]:
     """Return what does not fit together, each with what to do about it."""
-    return [*_of_server(facts, wanted), *_of_network(facts), *_of_boot(facts, wanted)]
+    unknown = [wanted.image_problem] if wanted.image_problem else []
+    return [*unknown, *_of_server(facts, wanted), *_of_network(facts), *_of_boot(facts, wanted)]
 
 
 def _of_server(facts: Facts, wanted: Wanted) -> list[str]:
@@ -150,7 +153,7 @@ def _of_boot(facts: Facts, wanted: Wanted) -> list[str]:
 def other_image(facts: Facts, wanted: Wanted) -> bool:
     """Tell whether another image is on the disk than is wanted. Of one that was adopted nobody knows."""
     image = facts.record.get("image")
-    return bool(image) and image != wanted.image
+    return bool(image) and not wanted.image_problem and image != wanted.image
 
 
 def named(record: Item) -> str:

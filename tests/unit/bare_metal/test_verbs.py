@@ -37,6 +37,19 @@ def test_rescue_and_back(one: Operator) -> None:
     assert "changed=0" in one.good("server_deploy")
 
 
+def test_an_image_that_nobody_knows_keeps_its_own_server_only_from_being_written(operator: Operator) -> None:
+    problem = "topology.yml:9: images.tiny.checksum_file: SHA256SUMS is not there. Remedy: make it."
+    unknown = {"checksum": None, "served": None, "problem": problem}
+    operator.world.change(lambda state: state["nodes"]["n1"]["data"]["server"]["image"].update(unknown))
+    said = operator.bad("server_status")
+    assert "n2  blue/db  power off  idle" in said
+    assert said.count(problem) == 1
+    assert f"n1: {problem} Nothing was changed." in operator.bad("server_deploy")
+    assert operator.world.log("n1") == []
+    assert operator.world.node("n2")["runs"] == "disk"
+    assert "changed=0" in operator.good("server_delete", *RED)
+
+
 @pytest.mark.parametrize(
     ("verb", "words", "error"),
     [

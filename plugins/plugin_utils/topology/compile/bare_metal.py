@@ -32,7 +32,7 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model_bare_me
 )
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model_switches import NetworkKey, Switch
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.node_vlans import phase_network, phase_vlan
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.problems import Problem, TopologyError
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.problems import Problem
 
 Item = dict[str, t.Any]
 
@@ -160,18 +160,21 @@ def server_ports(topology: Topology, server: Server) -> list[Port]:
 
 
 def _image(image: Image) -> Item:
-    if image.checksum is None:
-        where = Where(image.where.file, image.where.line, f"{image.where.path}.checksum_file")
-        message = f"{image.checksum_file} is not there, so nobody knows what image {image.name} must be"
-        raise TopologyError([Problem(where, message, "make the image with its checksum file, or mend the path")])
-    return {
+    item = {
         "name": image.name,
         "url": image.url,
         "checksum": image.checksum,
         "format": image.format,
         "size": image.size,
-        "served": image.served,
+        "served": None if image.checksum is None else image.served,
     }
+    if image.checksum is not None:
+        return item
+    # No error: nodes whose images are not made yet can still be looked at, powered, and freed.
+    where = Where(image.where.file, image.where.line, f"{image.where.path}.checksum_file")
+    message = f"{image.checksum_file} is not there, so nobody knows what image {image.name} must be"
+    problem = Problem(where, message, "make the image with its checksum file, or mend the path")
+    return {**item, "problem": str(problem)}
 
 
 #: What the lookup host_state knows of a node.

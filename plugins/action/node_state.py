@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import typing as t
+import uuid
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
@@ -40,7 +41,7 @@ class ActionModule(ActionBase):
         found = {one["item"]["switch"]: one["ports"] for one in given["switches"]}
         facts = facts_of(node, given["bmc"], found, given["boot"])
         try:
-            planned = plan(given["verb"], facts, wanted_of(node), given["force"], given["power"])
+            planned = plan(given["verb"], facts, wanted_of(node), given["force"], given["power"], name=uuid.uuid4().hex)
         except Refused as refused:
             raise AnsibleActionFail(f"{node['name']}: {refused}. Nothing was changed.") from refused
         return {
@@ -50,7 +51,7 @@ class ActionModule(ActionBase):
             "steps": list(planned.steps),
             "resumed": list(planned.resumed),
             "softly": planned.softly,
-            "overwrite": planned.overwrite,
+            "again": planned.again,
             "contradictions": planned.contradictions,
             "record": dict(facts.record),
             "line": line_of(node, facts, planned.standing, ports.describe(node["phases"], found)),

@@ -74,8 +74,10 @@ class Drive(object):
         """Return whether a disk with this mark has the right image, and the right config drive."""
         if not mark:
             return False, False
-        told = {key: value for key, value in mark.items() if key != "content"}
-        wanted = {key: value for key, value in self.mark.items() if key != "content"}
+        # Under which name it was written counts only for who asks for a name.
+        left_out = {"content"} | ({"deployment"} - set(self.mark))
+        told = {key: value for key, value in mark.items() if key not in left_out}
+        wanted = {key: value for key, value in self.mark.items() if key not in left_out}
         return told == wanted, told == wanted and mark.get("content") == self.mark["content"]
 
 

@@ -59,6 +59,7 @@ options:
     description:
       - A name for this deployment, which is stored in the mark.
       - With another one than the last time, the image is written again, though image and server are the same.
+      - Without one, what was written under any name, or under none, is not written again.
     type: str
   config_drive:
     description:

@@ -96,11 +96,13 @@ softly:
   type: bool
   returned: success
   sample: true
-overwrite:
-  description: Whether its disk is written though it carries that image already.
-  type: bool
+again:
+  description:
+    - The name of a writing that is done though the disk carries that image already, and which the disk bears then.
+    - Empty where the disk is not written when it carries the image.
+  type: str
   returned: success
-  sample: false
+  sample: ""
 contradictions:
   description: What does not fit together, each with what to do about it.
   type: list

@@ -45,17 +45,21 @@ class Plan:
     resumed: tuple[str, ...] = ()
     #: whether the operating system is asked to power off first
     softly: bool = False
-    #: what the disk is written with, whatever is on it already
+    #: whether the disk is to be written though it carries that very image
     overwrite: bool = False
+    #: the name of such a writing, which the disk bears when it is done; empty where the image alone counts
+    again: str = ""
     contradictions: list[str] = field(default_factory=list)
 
 
-def plan(verb: str, facts: Facts, wanted: Wanted, force: bool = False, power: str = "on") -> Plan:
-    """Return what to do. Raises Refused."""
+def plan(verb: str, facts: Facts, wanted: Wanted, force: bool = False, power: str = "on", name: str = "again") -> Plan:
+    """Return what to do. Raises Refused. name is of a writing, should this run begin one that is forced."""
     found = Plan(standing(facts), contradictions=contradictions(facts, wanted))
     # Whoever runs what may be a tenant's system gives it the time to end by itself.
     found.softly = facts.on and facts.in_tenant
     _PLANNERS[verb](found, facts, wanted, force, power)
+    # One that an earlier run has begun goes on under its name, by whatever verb: it is neither lost nor done twice.
+    found.again = name if found.overwrite else str(facts.record.get("again") or "")
     return found
 
 
@@ -77,14 +81,14 @@ def _deploy(found: Plan, facts: Facts, wanted: Wanted, force: bool, power: str) 
                 "server_rebuild writes that, and all on its disk is lost then"
             )
         found.steps = _to_tenant(facts)
+        if found.steps:
+            _image_known(wanted)
         return
+    _image_known(wanted)
     if facts.in_tenant and not facts.record and not force:
         raise Refused(
             f"its ports are in the networks of {wanted.server_name}, and no run wrote its disk. node_adopt takes it as "
-        if found.steps:
-            _image_known(wanted)
             "it is; server_rebuild writes it, and all on its disk is lost then"
-    _image_known(wanted)
         )
     _known(facts, force)
     _write(found, facts)
@@ -95,11 +99,11 @@ def _rebuild(found: Plan, facts: Facts, wanted: Wanted, force: bool, power: str)
     _nobody_elses(facts, wanted)
     if facts.record.get("phase") == "cleaning":
         raise Refused("its disks are not clean yet. server_delete goes on with that")
+    _image_known(wanted)
     same = facts.deployed and facts.record.get("image") == wanted.image
     if same and not force and facts.record.get("phase") == TENANT:
         found.steps = _to_tenant(facts)
         return
-    _image_known(wanted)
     if not facts.in_tenant:
         _known(facts, force)
     found.overwrite = same
@@ -210,15 +214,15 @@ def _has_server(wanted: Wanted) -> None:
         raise Refused("the topology gives it no server. Add one below servers of a project")
 
 
-def _nobody_elses(facts: Facts, wanted: Wanted) -> None:
-    holder = facts.record.get("server")
-    if holder and holder != wanted.server:
-        raise Refused(f"it still carries server {named(facts.record)}. server_delete cleans it first")
 def _image_known(wanted: Wanted) -> None:
     if wanted.image_problem:
         raise Refused(wanted.image_problem.rstrip("."))
 
 
+def _nobody_elses(facts: Facts, wanted: Wanted) -> None:
+    holder = facts.record.get("server")
+    if holder and holder != wanted.server:
+        raise Refused(f"it still carries server {named(facts.record)}. server_delete cleans it first")
 
 
 def _known(facts: Facts, force: bool) -> None:

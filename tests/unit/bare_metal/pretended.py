@@ -178,6 +178,7 @@ class World:
                 "fetches": [],
                 "deployment": 0,
                 "disk": None,
+                "mark": None,
             }
             for number, (name, holder) in enumerate(holders.items(), 11)
         }
@@ -373,10 +374,11 @@ class World:
         def what(state: Answer, node: Answer) -> Answer:
             after = [arguments["server_id"], arguments["image"]["checksum"]]
             assert arguments["image"]["url"] == f"http://10.66.100.2/images/{after[1][7:]}.raw"
-            changed = node["disk"] != after or "deployment" in arguments
+            name = arguments.get("deployment")
+            changed = node["disk"] != after or (name is not None and node["mark"] != name)
             if changed:
                 self._noted(state, host, "write")
-                node["disk"] = after
+                node.update(disk=after, mark=name)
             return {"changed": changed}
 
         return self._in_ramdisk("disk_image", host, what)

@@ -47,7 +47,10 @@ class Machine:
     #: what runs: nothing, the ramdisk, or what is on the disk
     runs: str | None = None
     disk: tuple[str, str] | None = None
+    #: the name of the writing, if it has one
+    mark: str = ""
     writes: int = 0
+    runs_made: int = 0
     log: list[str] = dataclasses.field(default_factory=list)
 
     def facts(self) -> Facts:
@@ -62,7 +65,8 @@ class Machine:
 
     def run(self, verb: str, want: Wanted, stop_after: int | None = None, **options: t.Any) -> Plan:
         """Do what a verb says; with stop_after, so many steps of it."""
-        found = plan(verb, self.facts(), want, **options)
+        self.runs_made += 1
+        found = plan(verb, self.facts(), want, name=f"run {self.runs_made}", **options)
         reached = bool(found.resumed) and self.runs == "ramdisk"
         todo = found.resumed if reached else found.steps
         for step in todo[:stop_after]:
@@ -96,6 +100,8 @@ class Machine:
         kept = self.record if found.phase == "rescue" else {}
         server = want.server if found.phase == "deployment" else kept.get("server")
         self.record = {"phase": found.phase, "server": server, "image": kept.get("image")}
+        if found.phase == "deployment":
+            self.record["again"] = found.again
 
     def _device(self, found: Plan, want: Wanted) -> None:
         self.device = None
@@ -117,8 +123,8 @@ class Machine:
         self._connect(found, want)
         assert want.server is not None
         assert want.image is not None
-        if self.disk != (want.server, want.image) or found.overwrite:
-            self.disk = (want.server, want.image)
+        if self.disk != (want.server, want.image) or (found.again and self.mark != found.again):
+            self.disk, self.mark = (want.server, want.image), found.again
             self.writes += 1
 
     def _clean(self, found: Plan, want: Wanted) -> None:

@@ -118,8 +118,8 @@ def test_a_verb_that_is_stopped_anywhere_ends_well_when_it_is_run_again(verb: st
             machine.run(verb, want, stop_after=stop)
             machine.run(verb, want, stop_after=again)
             machine.run(verb, want)
-            end = dataclasses.asdict(machine)
-            assert {**end, "log": [], "writes": 0} == {**dataclasses.asdict(whole), "log": [], "writes": 0}
+            how = {"log": [], "writes": 0, "runs_made": 0}
+            assert {**dataclasses.asdict(machine), **how} == {**dataclasses.asdict(whole), **how}
 
 
 def test_an_image_that_is_verified_is_not_written_twice() -> None:
@@ -128,6 +128,37 @@ def test_an_image_that_is_verified_is_not_written_twice() -> None:
         machine.run("deploy", wanted(), stop_after=stop)
         machine.run("deploy", wanted())
         assert machine.writes == 1, stop
+
+
+@pytest.mark.parametrize("again", ["rebuild", "deploy"])
+def test_a_forced_rebuild_that_is_stopped_writes_once_and_not_never(again: str) -> None:
+    """Whoever goes on with it: the same command, or a deployment, which knows nothing of force."""
+    for stop in range(1, LONGEST):
+        machine = deployed()
+        machine.run("rebuild", wanted(), stop_after=stop, force=True)
+        begun = machine.record.get("phase") == "deployment" or machine.writes == 2
+        machine.run(again, wanted(), force=again == "rebuild" and not begun)
+        assert standing(machine.facts()) == "active"
+        assert machine.writes == (2 if begun or again == "rebuild" else 1), stop
+    # What was written under a name is not written again by who asks for none.
+    machine.record, machine.power, machine.runs = {"phase": "deployment", "server": RED, "image": None}, "off", None
+    writes = machine.writes
+    machine.run("deploy", wanted())
+    assert machine.writes == writes
+
+
+@pytest.mark.parametrize("verb", ["deploy", "rebuild"])
+def test_nothing_is_written_as_long_as_nobody_knows_the_image(verb: str) -> None:
+    """As when the file with its checksum is not there: all else goes on."""
+    unknown = dataclasses.replace(wanted(), image=None, image_problem="SHA256SUMS is not there.")
+    with pytest.raises(Refused, match=r"SHA256SUMS is not there$"):
+        Machine().run(verb, unknown)
+    machine = deployed()
+    assert contradictions(machine.facts(), unknown) == ["SHA256SUMS is not there."]
+    machine.run("power", unknown, power="off")
+    machine.run("power", unknown, power="on")
+    machine.run("delete", unknown)
+    assert machine.disk is None
 
 
 def test_a_node_that_was_powered_off_in_between_goes_on() -> None:

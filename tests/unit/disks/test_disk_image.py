@@ -158,6 +158,15 @@ def test_the_same_image_for_another_server_is_written_again(
         assert len(server.requests) == 2
 
 
+def test_who_asks_for_no_name_takes_what_was_written_under_any(machine: Machine, disk: Path, packed: Path) -> None:
+    with m.serve(packed) as server:
+        given = m.params(server.url, m.sha256(packed), "raw.zst", deployment="once")
+        m.write(machine, given)
+        del given["deployment"]
+        assert not m.write(machine, given)["changed"]
+        assert len(server.requests) == 1
+
+
 def test_without_a_config_drive_there_is_only_the_mark(
     machine: Machine, disk: Path, packed: Path, tmp_path: Path
 ) -> None:

@@ -129,27 +129,37 @@ class Way:
         for value in (ramdisk.node, ramdisk.address, ramdisk.namespace, ramdisk.user, ramdisk.relay.replace("/", "")):
             if not _SAFE.fullmatch(value):
                 raise ConnectionProblem(f"{value!r} has characters that have no place in the configuration of ssh")
-        way = cls(tempfile.mkdtemp(prefix=f"{PREFIX}{run}-"))
+        try:
+            way = cls(tempfile.mkdtemp(prefix=f"{PREFIX}{run}-"))
+        except OSError as error:
+            raise _no_room(tempfile.gettempdir(), error) from error
+        try:
+            way._furnish(ramdisk, through)
+        except OSError as error:
+            remove(way.directory)
+            raise _no_room(way.directory, error) from error
+        return way
+
+    def _furnish(self, ramdisk: Ramdisk, through: BootServerWay) -> None:
         # One connection to the boot server for all attempts to get on from there.
-        socket = os.path.join(way.directory, PROXY_SOCKET)
+        socket = os.path.join(self.directory, PROXY_SOCKET)
         proxy = through.command(ramdisk.relay, ramdisk.namespace, ramdisk.address, str(ramdisk.port), socket=socket)
-        way._write(KEY, ramdisk.private_key.rstrip("\n") + "\n")
-        way._write(KNOWN_HOSTS, f"{alias(ramdisk.node)} {ramdisk.host_key.strip()}\n")
-        way._write(PROXY, f"exec {shlex.join(proxy)}\n")
+        self._write(KEY, ramdisk.private_key.rstrip("\n") + "\n")
+        self._write(KNOWN_HOSTS, f"{alias(ramdisk.node)} {ramdisk.host_key.strip()}\n")
+        self._write(PROXY, f"exec {shlex.join(proxy)}\n")
         if not through.local:
-            way._write(PROXY_END, f"exec {shlex.join([*through.login(socket), '-O', 'exit', through.address])}\n")
-        way._write(
+            self._write(PROXY_END, f"exec {shlex.join([*through.login(socket), '-O', 'exit', through.address])}\n")
+        self._write(
             CONFIG,
             _CONFIGURATION.format(
                 address=ramdisk.address,
                 port=ramdisk.port,
                 user=ramdisk.user,
-                directory=way.directory,
+                directory=self.directory,
                 alias=alias(ramdisk.node),
                 attempt=ATTEMPT_SECONDS,
             ),
         )
-        return way
 
     def _write(self, name: str, text: str) -> None:
         descriptor = os.open(os.path.join(self.directory, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -203,6 +213,13 @@ class Way:
                 with contextlib.suppress(subprocess.TimeoutExpired, OSError):
                     subprocess.run(words, capture_output=True, timeout=5, check=False)
         remove(self.directory)
+
+
+def _no_room(directory: str, error: OSError) -> ConnectionProblem:
+    return ConnectionProblem(
+        f"what ssh has to know of the ramdisk could not be written to {directory} on the controller: {error.strerror}. "
+        "Make room there, or set TMPDIR to a directory that has some"
+    )
 
 
 def alias(node: str) -> str:

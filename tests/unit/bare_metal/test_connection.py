@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import typing as t
 from pathlib import Path
 
@@ -130,6 +132,23 @@ def test_names_that_mean_something_to_ssh_are_refused(server: Server) -> None:
     for other in ({"node": "n1\nProxyCommand x"}, {"address": "%h"}, {"namespace": "a b"}):
         with pytest.raises(ConnectionProblem, match="no place in the configuration"):
             Way.lay(server.ramdisk(**other), BootServerWay("net1", local=True), os.getpid())
+
+
+def test_a_controller_without_room_keeps_no_keys(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, directory = Way._write, Path(tempfile.gettempdir())
+
+    def full(way: Way, name: str, text: str) -> None:
+        if name == connection.PROXY:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(way, name, text)
+
+    monkeypatch.setattr(Way, "_write", full)
+    with pytest.raises(ConnectionProblem, match=r"on the controller: No space left on device\. Make room there"):
+        Way.lay(server.ramdisk(), BootServerWay("net1", local=True), os.getpid())
+    assert list(directory.iterdir()) == []
+    monkeypatch.setattr("tempfile.tempdir", str(directory / "gone"))
+    with pytest.raises(ConnectionProblem, match="No such file or directory"):
+        Way.lay(server.ramdisk(), BootServerWay("net1", local=True), os.getpid())
 
 
 def test_what_a_killed_run_left_goes_with_the_next(server: Server) -> None:

@@ -43,7 +43,8 @@ class ActionModule(ActionBase):
         try:
             planned = plan(given["verb"], facts, wanted_of(node), given["force"], given["power"], name=uuid.uuid4().hex)
         except Refused as refused:
-            raise AnsibleActionFail(f"{node['name']}: {refused}. Nothing was changed.") from refused
+            # Ansible would say a cause once more behind it.
+            raise AnsibleActionFail(f"{node['name']}: {refused}. Nothing was changed.") from None
         return {
             "changed": False,
             "standing": planned.standing,

@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import lldp
 import netconfd_link
 import pytest
 import switch_bridge
 import yaml
 
+from ansible_collections.weft.fabric.plugins.module_utils import lldp_frames
 from weft_lab import access, models, network, switches
 from weft_lab.definition import Lab, load, parse
 from weft_lab.system import LabError
@@ -201,6 +203,25 @@ class TestBridge:
             running(interface("Ethernet1", enabled="false")), {"Ethernet1": "Ethernet1", "Ethernet2": "Ethernet2"}
         )
         assert up == {"Ethernet1": False, "Ethernet2": True}
+
+    def test_it_says_by_lldp_who_it_is_where_it_may(self) -> None:
+        told = lldp.frame("leaf1", b"\x02W\x46\0\0\x14", "Ethernet10", b"\x02W\x46\0\0\x15")
+        heard = lldp_frames.parse(told)
+        assert heard is not None
+        assert (heard["system_name"], heard["port_id"], heard["port_id_type"]) == (
+            "leaf1",
+            "Ethernet10",
+            "interface_name",
+        )
+        assert (heard["chassis_id"], heard["source"], heard["ttl"]) == ("02:57:46:00:00:14", "02:57:46:00:00:15", 120)
+        quiet = (
+            f'<lldp xmlns="{switch_bridge.NAMES["lldp"]}"><interfaces><interface><name>Ethernet2</name><config>'
+            "<name>Ethernet2</name><enabled>false</enabled></config></interface></interfaces></lldp>"
+        )
+        cables = {name: name for name in ("Ethernet1", "Ethernet2", "Ethernet3")}
+        entries = running(interface("Ethernet3", enabled="false"), lacp=quiet)
+        _ports, up = switch_bridge.wanted(entries, cables)
+        assert switch_bridge.speaking(entries, cables, up) == {"Ethernet1": "Ethernet1"}
 
 
 class TestWays:

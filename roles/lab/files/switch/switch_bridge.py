@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from xml.etree import ElementTree
 
+from lldp import speak
 from netconfd_link import END, SOCKET, Link
 
 NETCONF = "urn:ietf:params:xml:ns:netconf:base:1.0"
@@ -33,10 +34,11 @@ NAMES = {
     "vlan": f"{OPENCONFIG}/vlan",
     "ni": f"{OPENCONFIG}/network-instance",
     "lacp": f"{OPENCONFIG}/lacp",
+    "lldp": f"{OPENCONFIG}/lldp",
 }
 # Reserved by IEEE 802.1Q: no frame bears it, so a trunk of it alone carries nothing.
 NOWHERE = 4095
-# Should a notification be lost, running is looked at again after so many seconds.
+# Should a notification be lost, running is looked at again after so many seconds; and LLDP is spoken so often.
 PATIENCE = 5.0
 
 
@@ -147,6 +149,16 @@ def wanted(running: ElementTree.Element, cables: dict[str, str]) -> tuple[dict[s
     return ports, up
 
 
+def speaking(running: ElementTree.Element, cables: dict[str, str], up: dict[str, bool]) -> dict[str, str]:
+    """Return the cables on which the switch says who it is: where that is not configured otherwise."""
+    quiet = {
+        text_of(item, "lldp:name")
+        for item in running.iterfind(".//lldp:interfaces/lldp:interface", NAMES)
+        if text_of(item, "lldp:config/lldp:enabled", "true") == "false"
+    }
+    return {port: interface for port, interface in cables.items() if port not in quiet and up[interface]}
+
+
 def bundle_columns(
     running: ElementTree.Element, port: str, entry: ElementTree.Element | None, size: int
 ) -> dict[str, object]:
@@ -239,9 +251,15 @@ def main() -> None:
     await_server()
     session = Session()
     session.subscribe()
+    spoken = 0.0
     while True:
-        bridge.follow(*wanted(session.running(), cables))
+        running = session.running()
+        ports, up = wanted(running, cables)
+        bridge.follow(ports, up)
         tell_ready()
+        if time.monotonic() - spoken >= PATIENCE:
+            spoken = time.monotonic()
+            speak(socket.gethostname(), speaking(running, cables, up))
         session.await_change(PATIENCE)
 
 

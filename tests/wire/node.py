@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -21,7 +22,7 @@ from .lab import wait_for
 STATE, DISKS = Path("/run/weft-lab"), Path("/var/lib/weft-lab")
 USER = "weft"
 #: what chassis.py does wrong when it is told so
-FAULTS = ("boots_disk", "deaf", "forgets_boot", "stuck_off", "stuck_on")
+FAULTS = ("bad_disk", "boots_disk", "deaf", "forgets_boot", "stuck_off", "stuck_on")
 _ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|[()].|c|[=>])")
 
 
@@ -116,7 +117,8 @@ class Node:
         """Have it do something wrong.
 
         stuck_on, stuck_off: power stays as it is; deaf: a soft off is ignored; forgets_boot: a boot device is accepted
-        and not stored; boots_disk: it boots from disk whatever it was told; silent: the BMC says nothing.
+        and not stored; boots_disk: it boots from disk whatever it was told; bad_disk: a sector of its first disk can't
+        be written, from its next start on; silent: the BMC says nothing.
         """
         words = [name for name in names if name != "silent"]
         assert set(words) <= set(FAULTS), words
@@ -146,22 +148,37 @@ class Node:
         """Return how many bytes of its disk are more than holes."""
         return self.disk_path.stat().st_blocks * 512
 
+    def disk_digest(self) -> str:
+        """Return a checksum of all on its disk that is more than holes, and of where that is."""
+        found = hashlib.sha256()
+        for place, data in self._pieces(8 << 20):
+            found.update(f"{place} {len(data)}\n".encode() + data)
+        return found.hexdigest()
+
     def disk_contains(self, text: bytes, step: int = 8 << 20) -> bool:
         """Look for something in all that was ever written to the disk and not discarded."""
+        tail, end = b"", 0
+        for place, data in self._pieces(step):
+            tail = tail if place == end else b""
+            if text in tail + data:
+                return True
+            tail, end = data[-len(text) :], place + len(data)
+        return False
+
+    def _pieces(self, step: int) -> Iterator[tuple[int, bytes]]:
+        """Yield what is on its disk and more than holes, in pieces, each with its place."""
         with self.disk_path.open("rb") as file:
             size, end = os.fstat(file.fileno()).st_size, 0
             while end < size:
                 try:
                     place = os.lseek(file.fileno(), end, os.SEEK_DATA)
                 except OSError:  # nothing but a hole is left
-                    return False
-                end, tail = os.lseek(file.fileno(), place, os.SEEK_HOLE), b""
+                    return
+                end = os.lseek(file.fileno(), place, os.SEEK_HOLE)
                 while place < end:
                     data = os.pread(file.fileno(), min(step, end - place), place)
-                    if text in tail + data:
-                        return True
-                    tail, place = data[-len(text) :], place + len(data)
-        return False
+                    yield place, data
+                    place += len(data)
 
 
 def _living(file: Path) -> int | None:

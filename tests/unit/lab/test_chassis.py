@@ -41,6 +41,9 @@ while True:
 """
 
 
+DRIVE = "if=none,id=disk0-file,file=/disks/disk0.raw,format=raw"
+
+
 class Played(Node):
     """A node whose machine is a script."""
 
@@ -50,7 +53,7 @@ class Played(Node):
         script = state / "qemu"
         script.write_text(QEMU, encoding="utf-8")
         settings = {
-            "command": [sys.executable, str(script), str(self.directory)],
+            "command": [sys.executable, str(script), str(self.directory), "-drive", DRIVE],
             "disks": {"disk0": "virtio-blk-pci,id=disk0"},
             "nics": {"nic0": "virtio-net-pci,id=nic0"},
             "http": ["-fw_cfg", "http"],
@@ -175,6 +178,7 @@ def test_what_it_does_wrong_on_purpose(played: Played) -> None:
     with played.fault("boots_disk"):
         played.start()
     assert played.order() == ["disk0", "nic0"]
+    assert DRIVE in played.lines("words")[-1]
     with played.fault("stuck_on", "deaf"):
         for words in (("power", "0"), ("shutdown", "1"), ("reset", "1")):
             played.chassis("set", *words)
@@ -182,6 +186,11 @@ def test_what_it_does_wrong_on_purpose(played: Played) -> None:
     assert len(played.lines("words")) == 1
     played.chassis("set", "power", "0")
     assert played.chassis("get", "power") == "power:0\n"
+    with played.fault("bad_disk"):
+        played.start()
+    rules = played.directory / "bad_disk"
+    assert DRIVE.replace("file=/", f"file=blkdebug:{rules}:/") in played.lines("words")[-1]
+    assert 'iotype = "write"' in rules.read_text(encoding="utf-8")
 
 
 def test_a_node_that_the_lab_has_given_up_starts_nothing(played: Played) -> None:

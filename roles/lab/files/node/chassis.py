@@ -27,12 +27,21 @@ from typing import Any
 
 from qmp import Qmp
 
-FAULTS = ("boots_disk", "deaf", "forgets_boot", "stuck_off", "stuck_on")
+FAULTS = ("bad_disk", "boots_disk", "deaf", "forgets_boot", "stuck_off", "stuck_on")
 #: what may be chosen; "default" is how ipmi_sim says disk
 DEVICES = {"default": "disk", "disk": "disk", "pxe": "pxe", "http": "http", "none": "none"}
 # How long a killed machine may take: its memory is given back by then.
 KILL_SECONDS = 0.8
 START_SECONDS = 20.0
+# A sector of the first disk that can't be written, as QEMU's blkdebug takes it.
+BAD_SECTOR = 8 * 2048
+BAD_DISK = f"""\
+[inject-error]
+event = "none"
+iotype = "write"
+sector = "{BAD_SECTOR}"
+errno = "5"
+"""
 
 
 def process_start(pid: int) -> str | None:
@@ -100,7 +109,7 @@ class Chassis:
         begun = time.time()
         with (self.directory / "qemu.log").open("ab") as output:
             machine = subprocess.Popen(
-                command(settings, used["device"]),
+                command(self._spoilt(settings) if "bad_disk" in self.faults else settings, used["device"]),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -120,6 +129,13 @@ class Chassis:
             start_new_session=True,
             cwd="/",
         )
+
+    def _spoilt(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """The settings of a machine whose first disk fails."""
+        rules = self.directory / "bad_disk"
+        write(rules, BAD_DISK)
+        before, after = f"id={next(iter(settings['disks']))}-file,file=", f"blkdebug:{rules}:"
+        return {**settings, "command": [word.replace(before, before + after) for word in settings["command"]]}
 
     def power_off(self) -> None:
         pid = self.pid()

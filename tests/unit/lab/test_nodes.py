@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from weft_lab import accelerator, bmcs, limits, network, nodes, tiny_image
-from weft_lab.definition import Lab, load, parse
+from weft_lab import accelerator, bmcs, image, limits, network, nodes, tiny_image
+from weft_lab.definition import IMAGES, Lab, load, parse
 from weft_lab.system import LabError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -86,7 +86,7 @@ class TestDefinition:
             (changed(nics={"nic0": {"network": "lan", "mac_address": "53:54:00:77:66:01"}}), "nic0.mac_address: '53:"),
             (changed(nics={"nic0": {"network": "moon"}}), "there is no network 'moon'"),
             (changed(number=2), "node number used twice: 2"),
-            ({**DOCUMENT, "images": ["huge"]}, "images: 'huge' is none of tiny"),
+            ({**DOCUMENT, "images": ["huge"]}, "images: 'huge' is none of tiny, cloud"),
             ({**DOCUMENT, "nodes": {"leaf1": DOCUMENT["nodes"]["n1"]}}, "host name used twice: leaf1"),
         ],
     )
@@ -197,3 +197,8 @@ class TestImage:
         (files / "start").write_text("something else", encoding="utf-8")
         monkeypatch.setattr(tiny_image, "FILES", files)
         assert not tiny_image.current(tmp_path)
+
+    def test_every_image_that_a_definition_may_name_can_be_built(self, tmp_path: Path) -> None:
+        assert tuple(image.BUILT) == IMAGES
+        for name, builder in image.BUILT.items():
+            assert builder.ensure(cache=tmp_path, check=True) == (tmp_path / f"{name}.raw.zst", True)

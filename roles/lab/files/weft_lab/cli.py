@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from weft_lab import access, faults, machine, models, network, node_faults, nodes, rootfs, tiny_image
+from weft_lab import access, faults, image, machine, models, network, node_faults, nodes, rootfs
 from weft_lab import lab as whole
 from weft_lab.definition import Lab, load
 from weft_lab.system import LabError, exclusive, progress, require_root_and_tools
@@ -128,8 +128,8 @@ def build_all(lab: Lab, check: bool) -> dict[str, Any]:
     trees = rootfs.ensure_all(sorted({host.release for host in lab.hosts}), lab.packages, check=check)
     if lab.switches and not check:
         models.ensure()
-    if lab.images:
-        trees["tiny"] = tiny_image.ensure(check=check)
+    for name in lab.images:
+        trees[name] = image.BUILT[name].ensure(check=check)
     built = [name for name, (_path, fresh) in trees.items() if fresh]
     paths = {name: str(path) for name, (path, _fresh) in trees.items()}
     return {"changed": bool(built), "built": built, "paths": paths, "seconds": round(time.monotonic() - started, 3)}

@@ -29,7 +29,7 @@ PACKAGE_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 MAX_HOSTS = 60
 KEYS = {"name", "management", "networks", "hosts", "switches", "packages", "nodes", "images"}
 # What roles/lab can build, to be written to the disks of nodes.
-IMAGES = ("tiny",)
+IMAGES = ("tiny", "cloud")
 # Of the cables between a switch and a host.
 WIRE_MTU = 1500
 

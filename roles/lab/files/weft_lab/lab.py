@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from weft_lab import accelerator, access, cgroups, limits, machine, network, nodes, rootfs, switches, tiny_image
+from weft_lab import accelerator, access, cgroups, image, limits, machine, network, nodes, rootfs, switches
 from weft_lab.definition import HOST_NAME, Host, Lab, parse
 from weft_lab.node_definition import Node
 from weft_lab.system import LabError, each, process_start, run, systemd_is_pid1, write_file
@@ -72,7 +72,7 @@ def up(lab: Lab, origin: Origin, *, check: bool = False) -> dict[str, Any]:
     missing = sorted({host.release for host in off if not bases[host.name].is_dir()})
     astray = network.misplugged(lab)
     uncabled = network.missing_taps(lab)
-    images = [name for name in lab.images if not tiny_image.current()]
+    images = [name for name in lab.images if not image.BUILT[name].current()]
     fresh = [node for node in lab.nodes if node in uncabled or not nodes.is_ready(lab, node)]
     ill_nodes = [node for node in lab.nodes if node not in fresh and nodes.is_ill(lab, node)]
     result: dict[str, Any] = {
@@ -89,8 +89,8 @@ def up(lab: Lab, origin: Origin, *, check: bool = False) -> dict[str, Any]:
     if check:
         return result
     rootfs.ensure_all(missing, lab.packages)
-    if images:
-        tiny_image.ensure()
+    for name in images:
+        image.BUILT[name].ensure()
     emulation = accelerator.words() if fresh else ()
     timing = {"rootfs": lap(started)}
     was_complete = bool(saved(lab.name).get("complete"))
@@ -273,7 +273,7 @@ def status(lab: Lab) -> dict[str, Any]:
         and all(one["bmc"]["state"] == "running" for one in metal.values()),
         "hosts": hosts,
         "nodes": metal,
-        "images": {name: str(tiny_image.CACHE / tiny_image.NAME) for name in lab.images},
+        "images": {name: str(image.path_of(name)) for name in lab.images},
         "inventory": str(access.inventory_file(lab)) if access.inventory_file(lab).exists() else None,
         "kernel_datapath": kernel_datapath(),
         "seconds": lap(started),

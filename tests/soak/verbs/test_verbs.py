@@ -93,8 +93,7 @@ def test_a_node_is_adopted_without_a_write(one: Operator) -> None:
 def test_what_fails_ends_with_one_error_and_harms_nobody(operator: Operator, module: str, phase: str) -> None:
     fault(operator, f"n1:{module}")
     said = operator.bad("server_deploy")
-    assert f"n1: {phase}" in said
-    assert "it is out of order" in said
+    assert f"n1: {phase} failed: it is out of order" in said
     node = operator.world.node("n1")
     assert node["vlan"] != 110
     assert node["power"] == "off"
@@ -113,6 +112,10 @@ def test_a_silent_bmc_leaves_a_running_server_alone(operator: Operator) -> None:
     assert operator.world.load()["log"] == before
     said = operator.bad("server_status")
     assert "n1  it is out of order" in said
+    assert "n2  blue/db  power on  active" in said
+    fault(operator, "n1:switch_ports_info", text="the switch does not answer")
+    said = operator.bad("server_status")
+    assert "n1  the switch does not answer" in said
     assert "n2  blue/db  power on  active" in said
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from ansible_collections.weft.fabric.tests.unit.bare_metal.pretended import DEPLOYMENT, RED, Operator
@@ -49,6 +51,21 @@ def test_an_image_that_nobody_knows_keeps_its_own_server_only_from_being_written
     assert operator.world.log("n1") == []
     assert operator.world.node("n2")["runs"] == "disk"
     assert "changed=0" in operator.good("server_delete", *RED)
+
+
+def test_an_image_that_is_not_what_its_checksum_says_is_not_served(one: Operator) -> None:
+    """Under the name of what it should be it would stay there, whatever becomes of the file here."""
+    image = one.directory / "new.raw"
+    digest = hashlib.sha256(b"whole").hexdigest()
+    new = {"url": f"file://{image}", "checksum": f"sha256:{digest}", "served": f"{digest}.raw"}
+    one.world.change(lambda state: state["nodes"]["n1"]["data"]["server"]["image"].update(new))
+    assert "new.raw on this machine is not there, and the topology says" in one.bad("server_deploy")
+    image.write_bytes(b"half")
+    assert f"has checksum {hashlib.sha256(b'half').hexdigest()}" in one.bad("server_deploy")
+    assert one.world.log("n1") == []
+    image.write_bytes(b"whole")
+    one.good("server_deploy")
+    assert (one.directory / f"boot/images/{digest}.raw").read_bytes() == b"whole"
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,17 @@ class Leaf:
     def port(self, name: str, datastore: str = "running") -> dict[str, t.Any]:
         return openconfig.port(self.configuration(datastore), name)
 
+    def set_vlan(self, name: str, vlan: int) -> None:
+        """Put an access port into another VLAN, as somebody at the switch would."""
+        base = "http://openconfig.net/yang"
+        config = f"<config><access-vlan>{vlan}</access-vlan></config>"
+        ethernet = f'<switched-vlan xmlns="{base}/vlan">{config}</switched-vlan>'
+        inside = f'<name>{name}</name><ethernet xmlns="{base}/interfaces/ethernet">{ethernet}</ethernet>'
+        edit = f'<interfaces xmlns="{base}/interfaces"><interface>{inside}</interface></interfaces>'
+        with session() as client:
+            client.edit_config(target="candidate", config=f"<config>{edit}</config>")
+            client.commit()
+
     def vlans(self) -> dict[int, str]:
         return openconfig.vlans(self.configuration())
 

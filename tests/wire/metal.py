@@ -31,6 +31,8 @@ PORTS = {"n1": "Ethernet10", "n2": "Ethernet11"}
 UPLINK = "Ethernet49"
 DEPLOYMENT = 150
 VLANS = {"red": 110, "blue": 120}
+#: the words that name the server of n1
+RED = "server=red/db-1"
 # The kernel for machines in clouds boots twice as fast in one that is emulated.
 RAMDISK = "deploy_ramdisk_directory=/var/cache/weft-fabric/ramdisk-cloud"
 # Long enough for the lab's machines, and short enough for a test that waits for the end of it.
@@ -91,18 +93,18 @@ class Customer(Tenant):
         super().__init__(lab("cmp1"), f"{project}-web-1")
         self.dhcp()
 
-    def ssh(self, address: str, command: str) -> str:
-        """Log in to a server with the key that the topology gives it."""
+    def ssh(self, address: str, command: str, user: str = "root", seconds: float = 40) -> str:
+        """Log in to a server with the key that the topology gives it, as soon as it lets us in."""
         name = "/run/weft-t-key"
         self.host.run(f"umask 077; cat > {name}", stdin=KEY.read_text(encoding="utf-8"))
         options = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes -o LogLevel=ERROR"
-        words = f"ssh {options} -o ConnectTimeout=10 -i {name} root@{address} {shlex.quote(command)}"
+        words = f"ssh {options} -o ConnectTimeout=10 -i {name} {user}@{address} {shlex.quote(command)}"
 
         def answer() -> t.Any:
             done = self.host.try_run(f"ip netns exec {self.namespace} {words}")
             return done if done.returncode == 0 else None
 
-        return str(wait_for(f"ssh to {address} from {self.namespace}", answer, 40).stdout).strip()
+        return str(wait_for(f"ssh to {address} from {self.namespace}", answer, seconds).stdout).strip()
 
 
 class Frame(t.NamedTuple):
@@ -195,6 +197,32 @@ def flips(node: str, since: float) -> list[Flip]:
         if record.get("port") == PORTS[node] and record["result"] == "ok" and when >= since:
             found.append(Flip(when, _vlan(record["before"]), _vlan(record["after"])))
     return found
+
+
+class Start(t.NamedTuple):
+    """A node being powered on: from what it booted, and in which VLAN its port was, as the switch's audit tells."""
+
+    when: float
+    device: str
+    vlan: int | None
+
+
+def starts(node: Node, since: float) -> list[Start]:
+    """Return when a node was powered on since a moment at which its port had been changed or was about to be."""
+    changes = flips(node.name, since)
+    found = []
+    for event in node.bmc_log():
+        if event.time >= since and event.text.startswith("power on: boots "):
+            before = [flip.after for flip in changes if flip.when <= event.time]
+            vlan = before[-1] if before else changes[0].before if changes else None
+            found.append(Start(event.time, event.text.removeprefix("power on: boots "), vlan))
+    return found
+
+
+def astray(node: Node, project: str, since: float) -> list[Start]:
+    """Return the starts where a node does not belong: from the network in its tenant's VLAN, or from disk elsewhere."""
+    belongs = {True: DEPLOYMENT, False: VLANS[project]}
+    return [start for start in starts(node, since) if start.vlan != belongs[start.device.startswith("pxe")]]
 
 
 def _vlan(port: dict[str, t.Any] | None) -> int | None:

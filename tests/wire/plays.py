@@ -101,44 +101,87 @@ def play(playbook: str, inventory: Path, *arguments: str, check: bool = True, se
             check=False,
         )
         elapsed = time.monotonic() - started
-        lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
-    done = Play(result.returncode, result.stdout + result.stderr, elapsed, [json.loads(line) for line in lines])
+        done = Play(result.returncode, result.stdout + result.stderr, elapsed, recorded(record))
     if check and done.returncode != 0:
         raise LabError(f"{playbook} ended with {done.returncode}:\n{done.output}")
     return done
 
 
-def play_killed(playbook: str, inventory: Path, *arguments: str, at: str, after: float = 0.0) -> str:
-    """Run a playbook and end it by SIGKILL when a task begins ("HOST: TASK"), or so many seconds later.
+class Running:
+    """A playbook that runs, and what it has begun so far."""
 
-    Return what it had printed. That the task never begins is an error.
-    """
-    with tempfile.TemporaryDirectory(prefix="weft-t-") as directory:
-        starts, output = Path(directory, "starts"), Path(directory, "output")
-        with output.open("w", encoding="utf-8") as stream:
-            process = subprocess.Popen(
+    def __init__(self, playbook: str, inventory: Path, *arguments: str) -> None:
+        self.playbook = playbook
+        self._directory = tempfile.TemporaryDirectory(prefix="weft-t-")
+        self._starts, self._output, self._record = (
+            Path(self._directory.name, name) for name in ("starts", "output", "record")
+        )
+        self._started = time.monotonic()
+        with self._output.open("w", encoding="utf-8") as stream:
+            self.process = subprocess.Popen(
                 command(playbook, inventory, *arguments),
-                env={**environment(Path(directory, "record")), "WEFT_STARTS": str(starts)},
+                env={**environment(self._record), "WEFT_STARTS": str(self._starts)},
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
             )
+
+    def output(self) -> str:
+        return self._output.read_text(encoding="utf-8")
+
+    def tasks(self) -> list[dict[str, t.Any]]:
+        """Return what tasks have reported so far."""
+        return recorded(self._record)
+
+    def begun(self, task: str) -> int:
+        """Return how many times a task ("HOST: TASK") has begun."""
+        return self._starts.read_text(encoding="utf-8").splitlines().count(task) if self._starts.exists() else 0
+
+    def wait_task(self, task: str, times: int = 1, seconds: float = 300) -> None:
+        """Wait until a task has begun so many times. That the playbook ends before is an error."""
+        ended = wait_for(
+            f"{task} of {self.playbook}, or its end",
+            lambda: "begun" if self.begun(task) >= times else self.process.poll() is not None,
+            seconds,
+        )
+        if ended != "begun":
+            raise LabError(f"{self.playbook} ended before {task}:\n{self.output()}")
+
+    def end(self, seconds: float = 300) -> Play:
+        """Wait for its end, and return what it did."""
         try:
-            wait_for(
-                f"{at} of {playbook}, or its end",
-                lambda: (
-                    process.poll() is not None
-                    or (starts.exists() and at in starts.read_text(encoding="utf-8").splitlines())
-                ),
-                300,
-            )
-            if process.poll() is not None:
-                raise LabError(f"{playbook} ended before {at}:\n{output.read_text(encoding='utf-8')}")
-            time.sleep(after)
+            self.process.wait(seconds)
+            return Play(self.process.returncode, self.output(), time.monotonic() - self._started, self.tasks())
         finally:
-            process.kill()
-            process.wait()
-        return output.read_text(encoding="utf-8")
+            self.kill()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._directory.cleanup()
+
+
+def recorded(record: Path) -> list[dict[str, t.Any]]:
+    lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def play_killed(
+    playbook: str, inventory: Path, *arguments: str, at: str, after: float = 0.0, times: int = 1
+) -> list[dict[str, t.Any]]:
+    """Run a playbook and end it by SIGKILL when a task begins ("HOST: TASK") for the n-th time, or some seconds later.
+
+    Return what tasks had reported. That the task never begins is an error.
+    """
+    running = Running(playbook, inventory, *arguments)
+    try:
+        running.wait_task(at, times)
+        time.sleep(after)
+        running.process.kill()
+        running.process.wait()
+        return running.tasks()
+    finally:
+        running.kill()
 
 
 def edit(path: Path, change: t.Callable[[dict[str, t.Any]], None]) -> Path:

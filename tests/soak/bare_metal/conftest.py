@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 from pathlib import Path
 
@@ -16,7 +17,17 @@ from ansible_collections.weft.fabric.tests.wire.conftest_shared import (  # re-e
 )
 from ansible_collections.weft.fabric.tests.wire.lab import Host
 from ansible_collections.weft.fabric.tests.wire.leaf import Leaf
-from ansible_collections.weft.fabric.tests.wire.metal import RAMDISK, node_play, prepare
+from ansible_collections.weft.fabric.tests.wire.metal import (
+    PORTS,
+    RAMDISK,
+    RED,
+    VLANS,
+    at_rest,
+    commands,
+    flips,
+    node_play,
+    prepare,
+)
 from ansible_collections.weft.fabric.tests.wire.node import Node
 from ansible_collections.weft.fabric.tests.wire.plays import play
 
@@ -45,3 +56,24 @@ def fabric(topology: Path) -> None:
     play("weft.fabric.site", topology)
     # What is sent to the boot server for the first time takes long, and is no part of what is tested.
     node_play("server_deploy", topology, "server=blue/db-1")
+
+
+@pytest.fixture
+def node(topology: Path, leaf: Leaf, nodes: dict[str, Node]) -> Node:
+    """n1, off and in no network of a tenant: a run may have left it in any other way."""
+    found = nodes["n1"]
+    if found.power() != "off" or leaf.port(PORTS["n1"]).get("vlan") == VLANS["red"]:
+        node_play("server_delete", topology, RED)
+        assert at_rest(leaf, found)
+    return found
+
+
+@pytest.fixture
+def calm(nodes: dict[str, Node]) -> t.Iterator[None]:
+    """Nobody has told the other node's BMC or switch port anything meanwhile, and it runs as before."""
+    since = time.time()
+    assert nodes["n2"].power() == "on"
+    yield
+    assert commands(nodes["n2"], since) == []
+    assert flips("n2", since) == []
+    assert nodes["n2"].power() == "on"

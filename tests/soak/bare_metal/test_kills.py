@@ -15,7 +15,10 @@ from ansible_collections.weft.fabric.tests.wire.plays import play_killed
 
 
 class Kill(t.NamedTuple):
-    """When a run is killed: so many seconds after a task of n1 has begun, for the n-th time."""
+    """When a run is killed: so many seconds after a task of n1 has begun, for the n-th time.
+
+    A task that is skipped begins, too: of two with one name the second is the second in every run.
+    """
 
     task: str
     after: float = 0.5
@@ -47,7 +50,7 @@ DEPLOYMENT = [
     Kill(GONE),
     Kill(LOCAL),
     Kill(DISK),
-    Kill(ON),
+    Kill(ON, times=2),
 ]
 DELETION = [
     Kill(OFF),
@@ -59,7 +62,7 @@ DELETION = [
     Kill(READ),
     Kill(LEAVE, 0.0),
     Kill(FORGET),
-    Kill(SWITCH),
+    Kill(SWITCH, times=2),
 ]
 #: A deployment that is killed once, and the deletion that makes room for the next one.
 PAIRS = [

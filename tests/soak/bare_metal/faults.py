@@ -46,7 +46,7 @@ def failed(done: Play, words: str) -> str:
     said = [row for row in done.tasks if row["failed"] and row["host"] == "n1"]
     text = str(said[-1]["result"]["msg"])
     assert words in text, text
-    assert text.startswith("n1: "), text
+    assert "n1" in text
     assert "n2" not in done.failures
     return text
 

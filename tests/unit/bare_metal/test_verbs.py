@@ -26,6 +26,18 @@ def test_servers_are_deployed_and_then_left_alone(operator: Operator) -> None:
     assert operator.world.load()["log"] == before
 
 
+@pytest.mark.parametrize("vlan", [110, 150, None])
+def test_a_server_that_is_written_and_off_is_only_led_home(one: Operator, vlan: int | None) -> None:
+    """Somebody has switched it off, or a run was ended when its disk was done."""
+    one.good("server_deploy")
+    one.world.change(lambda state: state["nodes"]["n1"].update(power="off", runs=None, vlan=vlan))
+    one.good("server_deploy")
+    node = one.world.node("n1")
+    assert (node["power"], node["vlan"], node["runs"]) == ("on", 110, "disk")
+    assert one.world.log("n1").count("write") == 1
+    assert "changed=0" in one.good("server_deploy")
+
+
 def test_rescue_and_back(one: Operator) -> None:
     one.good("server_deploy")
     shown = one.good("node_rescue", *RED, "-e", "rescue_key=ssh-ed25519")

@@ -129,6 +129,7 @@ def test_power_is_switched_only_where_the_node_belongs(topology, leaf, active, c
 
 def test_a_free_node_is_inspected(topology, leaf, node, calm, figure):
     """What it is, and which switch it hears; the end is the beginning."""
+    node_play("server_delete", topology, RED)
     done = node_play("node_inspect", topology, "node=n1")
     row = next(row for row in done.tasks if row["task"].endswith("Compare it with the topology"))
     assert row["result"]["differences"] == []

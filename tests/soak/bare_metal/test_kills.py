@@ -88,12 +88,13 @@ def begun() -> float:
 
 
 def written(tasks: list[dict[str, t.Any]]) -> list[str]:
-    """Return what was written to disks by a run."""
+    """Return the images that were written to disks by a run."""
     return [
         change
         for row in tasks
         if row["task"].endswith("Write its image")
         for change in row["result"].get("changes") or ()
+        if ": image " in change
     ]
 
 

@@ -128,7 +128,7 @@ def test_a_node_that_stays_on_keeps_its_ports(one: Operator) -> None:
 
 
 def test_keys_that_somebody_else_has_fetched_too_are_not_trusted(one: Operator) -> None:
-    one.world.change(lambda state: state.update(kill=["ramdisk_connection", "after"]))
+    one.world.change(lambda state: state.update(kill=["ramdisk_connection", "after", 1]))
     assert one.run("server_deploy").returncode == -9
     one.world.change(lambda state: state["nodes"]["n1"]["fetches"].append("identity.cpio"))
     assert "whoever else has it can pretend to be this node" in one.bad("server_deploy")
@@ -136,28 +136,40 @@ def test_keys_that_somebody_else_has_fetched_too_are_not_trusted(one: Operator) 
 
 
 # Where else a run may end, test_plan.py knows; these are ends of the playbook itself.
-KILLS = [("boot_files", "before"), ("boot_files", "after"), ("ramdisk_connection", "after"), ("disk_image", "after")]
+KILLS = [
+    ("boot_files", "before", 1),
+    ("boot_files", "after", 1),
+    ("ramdisk_connection", "after", 1),
+    ("disk_image", "after", 1),
+    ("ramdisk_connection", "after", 2),  # which powers it off
+    ("boot_files", "after", 2),
+    ("switch_ports", "after", 2),
+    ("bmc_boot_device", "after", 2),
+    ("bmc_power", "after", 4),
+]
 
 
-@pytest.mark.parametrize(("module", "when"), KILLS)
-def test_a_deployment_that_is_killed_goes_on(one: Operator, module: str, when: str) -> None:
-    _killed(one, "server_deploy", module, when)
+@pytest.mark.parametrize(("module", "when", "times"), KILLS)
+def test_a_deployment_that_is_killed_goes_on(one: Operator, module: str, when: str, times: int) -> None:
+    _killed(one, "server_deploy", module, when, times)
     assert one.world.log("n1").count("write") == 1
     assert one.world.node("n1")["runs"] == "disk"
-    if module == "disk_image":
+    if (module, times) == ("disk_image", 1):
         assert one.world.log("n1").count("power on") == 2, "the ramdisk was there, and was booted again"
 
 
-@pytest.mark.parametrize("module", ["switch_ports", "disk_info"])
-def test_a_deletion_that_is_killed_goes_on(one: Operator, module: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "times"), [("switch_ports", 1), ("disk_info", 1), ("boot_files", 2), ("switch_ports", 2)]
+)
+def test_a_deletion_that_is_killed_goes_on(one: Operator, module: str, times: int) -> None:
     one.good("server_deploy")
-    _killed(one, "server_delete", module, "after", *RED)
+    _killed(one, "server_delete", module, "after", times, *RED)
     node = one.world.node("n1")
     assert (node["power"], node["vlan"], node["disk"]) == ("off", None, None)
 
 
-def _killed(operator: Operator, verb: str, module: str, when: str, *words: t.Any) -> None:
-    operator.world.change(lambda state: state.update(kill=[module, when]))
+def _killed(operator: Operator, verb: str, module: str, when: str, times: int, *words: t.Any) -> None:
+    operator.world.change(lambda state: state.update(kill=[module, when, times]))
     assert operator.run(verb, *words).returncode == -9
     assert operator.world.load()["broken"] == []
     operator.good(verb, *words)

@@ -219,15 +219,13 @@ class World:
         """Do a module's work; fail, or end the whole run, where a test wants that."""
 
         def act(state: Answer) -> Answer:
-            if state["kill"] == [name, "before"]:
-                state["kill"] = None
+            if self._killed(state, name, "before"):
                 return {"kill": True}
             fault = state["faults"].get(f"{host}:{name}")
             if fault is not None:
                 return {"failed": True, "msg": fault, "nodes": [{"name": host, "state": state["nodes"][host]["power"]}]}
             found = what(state, state["nodes"][host])
-            if state["kill"] == [name, "after"]:
-                state["kill"] = None
+            if self._killed(state, name, "after"):
                 found["kill"] = True
             return found
 
@@ -236,6 +234,17 @@ class World:
             os.kill(os.getppid(), signal.SIGKILL)
             os.kill(os.getpid(), signal.SIGKILL)
         return {"changed": False, **found}
+
+    @staticmethod
+    def _killed(state: Answer, name: str, when: str) -> bool:
+        """Tell whether the run ends here: before or after a module that runs, for the n-th time."""
+        if not state["kill"] or state["kill"][:2] != [name, when]:
+            return False
+        state["kill"][2] -= 1
+        if state["kill"][2]:
+            return False
+        state["kill"] = None
+        return True
 
     @staticmethod
     def _noted(state: Answer, host: str, text: str) -> None:

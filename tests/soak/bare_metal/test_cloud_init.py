@@ -31,7 +31,8 @@ ssh_genkeytypes: [ed25519]
 package_update: false
 write_files:
   - path: /etc/weft-told
-    content: by user data
+    content: |
+      by user data
 runcmd:
   - [sh, -c, "echo ran >/run/weft-ran"]
 """

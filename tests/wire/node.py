@@ -148,6 +148,11 @@ class Node:
         """Return how many bytes of its disk are more than holes."""
         return self.disk_path.stat().st_blocks * 512
 
+    def boots_nothing(self) -> bool:
+        """Whether its disk begins with nothing, and so has no partition table."""
+        with self.disk_path.open("rb") as disk:
+            return not disk.read(1 << 20).strip(b"\0")
+
     def disk_digest(self) -> str:
         """Return a checksum of all on its disk that is more than holes, and of where that is."""
         found = hashlib.sha256()

@@ -7,13 +7,27 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.weft.fabric.plugins.module_utils.bmc_link import MARGIN_SECONDS, Link
-from ansible_collections.weft.fabric.plugins.module_utils.bmc_model import BmcError, Boot, Unsupported
+from ansible_collections.weft.fabric.plugins.module_utils.bmc_link import MARGIN_SECONDS, Link, Task
+from ansible_collections.weft.fabric.plugins.module_utils.bmc_model import DEVICES, BmcError, Boot, Unsupported
 from ansible_collections.weft.fabric.plugins.module_utils.bmc_watch import Watch
 
 # How long a BMC may take until it tells what it has just accepted.
 SETTLE_SECONDS = 5.0
 POLL_SECONDS = 0.5
+
+#: what the module takes for each node besides what all for BMCs do
+OPTIONS = dict(
+    device=dict(type="str", choices=list(DEVICES), required=True),
+    persistent=dict(type="bool", default=False),
+    boot_mode=dict(type="str", choices=["bios", "uefi"]),
+    http_boot_uri=dict(type="str"),
+    verify=dict(type="str", choices=["strict", "warn"], default="strict"),
+)
+
+
+def task(check_mode: bool) -> Task:
+    """Return what the module does for each node."""
+    return lambda node, link, watch: BootDevice(link, watch, node).run(check_mode)
 
 
 class BootDevice(object):

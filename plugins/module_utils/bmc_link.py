@@ -13,6 +13,7 @@ from ansible_collections.weft.fabric.plugins.module_utils.bmc_model import BmcEr
 from ansible_collections.weft.fabric.plugins.module_utils.bmc_watch import Overdue, Watch
 
 Value = t.TypeVar("Value")
+Item = t.Mapping[str, t.Any]
 
 _CONNECT = {"ipmi": bmc_ipmi.connect, "redfish": bmc_redfish.connect}
 
@@ -90,6 +91,10 @@ class Link(object):
                 return call()
             self.watch.sleep(pause)
         return call()
+
+
+#: does one node's work in a session
+Task = t.Callable[[Item, Link, Watch], None]
 
 
 @contextlib.contextmanager

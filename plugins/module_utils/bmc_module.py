@@ -12,9 +12,9 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.weft.fabric.plugins.module_utils import bmc_ipmi, bmc_redfish_session
-from ansible_collections.weft.fabric.plugins.module_utils.bmc_link import Link, session
+from ansible_collections.weft.fabric.plugins.module_utils.bmc_link import Item, Task, session
 from ansible_collections.weft.fabric.plugins.module_utils.bmc_model import PROTOCOLS, BmcError, way
-from ansible_collections.weft.fabric.plugins.module_utils.bmc_processes import Item, run_all
+from ansible_collections.weft.fabric.plugins.module_utils.bmc_processes import run_all
 from ansible_collections.weft.fabric.plugins.module_utils.bmc_watch import Overdue, Report, Watch
 from ansible_collections.weft.fabric.plugins.module_utils.errors import FabricError
 
@@ -40,9 +40,6 @@ NODE = dict(
     bmc=dict(type="dict", required=True, options=BMC),
 )
 
-#: does one node's work in a session
-Task = t.Callable[[Item, Link, Watch], None]
-
 
 def arguments(**node: t.Any) -> t.Dict[str, t.Any]:
     """Return the argument specification of a module whose nodes have these options besides the common ones."""
@@ -54,24 +51,35 @@ def arguments(**node: t.Any) -> t.Dict[str, t.Any]:
 
 def run_nodes(module: AnsibleModule, task: Task) -> None:
     """Run a module: every node's work, and then one result for all."""
-    missing = bmc_ipmi.MISSING or bmc_redfish_session.MISSING
-    if missing:
-        module.fail_json(msg=missing_required_lib("pyghmi"), exception=missing)
-    nodes = module.params["nodes"]
+    absent = missing()
+    if absent:
+        module.fail_json(msg=missing_required_lib("pyghmi"), exception=absent)
+    result = outcome(module.params, task, module._diff)
+    for warning in result.pop("warnings", ()):
+        module.warn(warning)
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+def missing() -> t.Optional[str]:
+    """Return why BMCs cannot be spoken to with this Python, if they cannot."""
+    return bmc_ipmi.MISSING or bmc_redfish_session.MISSING
+
+
+def outcome(params: t.Mapping[str, t.Any], task: Task, diff: bool) -> t.Dict[str, t.Any]:
+    """Do every node's work, and return what a task of Ansible returns."""
+    nodes = params["nodes"]
     # Forty nodes sent back are forty nodes in a log.
     told = {"invocation": {"module_args": {"nodes": [node["name"] for node in nodes]}}}
-    problems = check_nodes(nodes, module.params["parallel"])
+    problems = check_nodes(nodes, params["parallel"])
     if problems:
-        module.fail_json(msg="%s. No BMC was asked." % "; ".join(problems), **told)
-    result = summarise(run_all(nodes, lambda item, watch: work(item, watch, task), module.params["parallel"]))
-    for warning in result.pop("warnings"):
-        module.warn(warning)
-    if not module._diff:
-        result.pop("diff")
-    failed = result.pop("failure")
-    if failed:
-        module.fail_json(msg=failed, **dict(result, **told))
-    module.exit_json(**dict(result, **told))
+        return dict(told, failed=True, msg="%s. No BMC was asked." % "; ".join(problems))
+    found = summarise(run_all(nodes, lambda item, watch: work(item, watch, task), params["parallel"]))
+    if not diff:
+        found.pop("diff")
+    failure = found.pop("failure")
+    return dict(found, **told, **({"failed": True, "msg": failure} if failure else {}))
 
 
 def title(item: Item) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.weft.fabric.plugins.module_utils.bmc_link import MARGIN_SECONDS, Link
+from ansible_collections.weft.fabric.plugins.module_utils.bmc_link import MARGIN_SECONDS, Link, Task
 from ansible_collections.weft.fabric.plugins.module_utils.bmc_model import OFF, ON, BmcError, NoAnswer, Unsupported
 from ansible_collections.weft.fabric.plugins.module_utils.bmc_watch import Watch
 
@@ -15,6 +15,19 @@ from ansible_collections.weft.fabric.plugins.module_utils.bmc_watch import Watch
 POLL_SECONDS = 1.0
 # While a machine is reset, a BMC may say "off" for a moment.
 CONFIRM_SECONDS = 0.5
+
+#: what the module takes for each node besides what all for BMCs do
+OPTIONS = dict(
+    state=dict(type="str", choices=["on", "off", "restarted"], required=True),
+    soft_timeout=dict(type="float", default=120.0),
+    hard=dict(type="bool", default=True),
+    power_timeout=dict(type="float", default=60.0),
+)
+
+
+def task(check_mode: bool) -> Task:
+    """Return what the module does for each node."""
+    return lambda node, link, watch: Power(link, watch, node).run(check_mode)
 
 
 class Power(object):

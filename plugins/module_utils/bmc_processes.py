@@ -134,6 +134,9 @@ def _work(work: Work, item: Item, pipe: t.Any, parent: int) -> None:
         raise watch.overdue()
 
     signal.signal(signal.SIGALRM, give_up)
+    # Whoever forked this may have handlers for these that are of use to nobody else.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
     _silence()
     try:
         work(item, watch)

@@ -6,9 +6,14 @@
 from __future__ import annotations
 
 from ansible_collections.weft.fabric.plugins.module_utils.bmc_boot_device import describe
-from ansible_collections.weft.fabric.plugins.module_utils.bmc_link import Link
+from ansible_collections.weft.fabric.plugins.module_utils.bmc_link import Item, Link
 from ansible_collections.weft.fabric.plugins.module_utils.bmc_model import BmcError, NoAnswer, Refused
 from ansible_collections.weft.fabric.plugins.module_utils.bmc_watch import Watch
+
+
+def task(_node: Item, link: Link, watch: Watch) -> None:
+    """Do what the module does for each node."""
+    read(link, watch)
 
 
 def read(link: Link, watch: Watch) -> None:

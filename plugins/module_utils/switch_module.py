@@ -49,23 +49,77 @@ WRITING = dict(
     who=dict(type="str"),
 )
 
+CURRENT = dict(
+    mode=dict(type="str", choices=["access", "trunk"]),
+    vlan=dict(type="int"),
+    native_vlan=dict(type="int"),
+    allowed_vlans=dict(type="list", elements="str"),
+)
+
+AGGREGATE = dict(
+    members=dict(type="list", elements="str", required=True),
+    lacp=dict(type="str", choices=["active", "passive", "static"], default="active"),
+    min_links=dict(type="int", default=1),
+)
+
+PORT = dict(
+    CURRENT,
+    name=dict(type="str", required=True),
+    state=dict(type="str", choices=["present", "absent"], default="present"),
+    description=dict(type="str"),
+    enabled=dict(type="bool"),
+    edge=dict(type="bool"),
+    aggregate=dict(type="dict", options=AGGREGATE),
+    expected_current=dict(type="dict", options=CURRENT),
+    neighbour=dict(type="str"),
+)
+
+VLAN = dict(
+    vlan_id=dict(type="int", required=True),
+    name=dict(type="str"),
+    state=dict(type="str", choices=["present", "absent"], default="present"),
+)
+
+PORTS = dict(
+    WRITING,
+    ports=dict(type="list", elements="dict", default=[], options=PORT),
+    vlans=dict(type="list", elements="dict", default=[], options=VLAN),
+    create_vlans=dict(type="bool", default=False),
+    purge_vlans=dict(type="bool", default=False),
+)
+
+PORTS_INFO = dict(READING, ports=dict(type="list", elements="str"))
+
 
 def run_switch(module: AnsibleModule, work: t.Callable[[], t.Dict[str, t.Any]]) -> None:
     """Run a module's work, which returns its return values, and among them `warnings`."""
-    if netconf_ssh.MISSING:
-        module.fail_json(msg=missing_required_lib("ncclient"), exception=netconf_ssh.MISSING)
-    switch = module.params["switch"]
+    absent = missing()
+    if absent:
+        module.fail_json(msg=missing_required_lib("ncclient"), exception=absent)
+    result = outcome(module.params["switch"], work, module._diff)
+    for warning in result.pop("warnings", ()):
+        module.warn(warning)
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+def missing() -> t.Optional[str]:
+    """Return why switches cannot be spoken to with this Python, if they cannot."""
+    return netconf_ssh.MISSING
+
+
+def outcome(switch: t.Mapping[str, t.Any], work: t.Callable[[], t.Dict[str, t.Any]], diff: bool) -> t.Dict[str, t.Any]:
+    """Do the work at a switch, and return what a task of Ansible returns."""
+    name = switch.get("name") or switch["address"]
     # Forty-eight ports sent back are forty-eight ports in a log.
-    invocation = {"module_args": {"switch": switch.get("name") or switch["address"]}}
+    told = {"invocation": {"module_args": {"switch": name}}}
     try:
-        result = work()
+        found = work()
     except FabricError as error:
-        module.fail_json(msg=str(error), invocation=invocation)
+        return dict(told, failed=True, msg=str(error))
     except OSError as error:
-        module.fail_json(msg="switch %s: %s" % (switch.get("name") or switch["address"], error), invocation=invocation)
-    else:
-        for warning in result.pop("warnings", ()):
-            module.warn(warning)
-        if not module._diff:
-            result.pop("diff", None)
-        module.exit_json(invocation=invocation, **result)
+        return dict(told, failed=True, msg="switch %s: %s" % (name, error))
+    if not diff:
+        found.pop("diff", None)
+    return dict(told, **found)

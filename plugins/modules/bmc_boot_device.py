@@ -235,23 +235,13 @@ nodes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.weft.fabric.plugins.module_utils.bmc_boot_device import BootDevice
-from ansible_collections.weft.fabric.plugins.module_utils.bmc_model import DEVICES
+from ansible_collections.weft.fabric.plugins.module_utils.bmc_boot_device import OPTIONS, task
 from ansible_collections.weft.fabric.plugins.module_utils.bmc_module import arguments, run_nodes
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec=arguments(
-            device=dict(type="str", choices=list(DEVICES), required=True),
-            persistent=dict(type="bool", default=False),
-            boot_mode=dict(type="str", choices=["bios", "uefi"]),
-            http_boot_uri=dict(type="str"),
-            verify=dict(type="str", choices=["strict", "warn"], default="strict"),
-        ),
-        supports_check_mode=True,
-    )
-    run_nodes(module, lambda node, link, watch: BootDevice(link, watch, node).run(module.check_mode))
+    module = AnsibleModule(argument_spec=arguments(**OPTIONS), supports_check_mode=True)
+    run_nodes(module, task(module.check_mode))
 
 
 if __name__ == "__main__":

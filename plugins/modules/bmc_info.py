@@ -168,12 +168,12 @@ nodes:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.weft.fabric.plugins.module_utils.bmc_module import arguments, run_nodes
-from ansible_collections.weft.fabric.plugins.module_utils.bmc_read import read
+from ansible_collections.weft.fabric.plugins.module_utils.bmc_read import task
 
 
 def main():
     module = AnsibleModule(argument_spec=arguments(), supports_check_mode=True)
-    run_nodes(module, lambda node, link, watch: read(link, watch))
+    run_nodes(module, task)
 
 
 if __name__ == "__main__":

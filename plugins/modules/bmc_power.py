@@ -218,20 +218,12 @@ nodes:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.weft.fabric.plugins.module_utils.bmc_module import arguments, run_nodes
-from ansible_collections.weft.fabric.plugins.module_utils.bmc_power import Power
+from ansible_collections.weft.fabric.plugins.module_utils.bmc_power import OPTIONS, task
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec=arguments(
-            state=dict(type="str", choices=["on", "off", "restarted"], required=True),
-            soft_timeout=dict(type="float", default=120.0),
-            hard=dict(type="bool", default=True),
-            power_timeout=dict(type="float", default=60.0),
-        ),
-        supports_check_mode=True,
-    )
-    run_nodes(module, lambda node, link, watch: Power(link, watch, node).run(module.check_mode))
+    module = AnsibleModule(argument_spec=arguments(**OPTIONS), supports_check_mode=True)
+    run_nodes(module, task(module.check_mode))
 
 
 if __name__ == "__main__":

@@ -199,52 +199,12 @@ saved:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.weft.fabric.plugins.module_utils.switch_module import WRITING, run_switch
+from ansible_collections.weft.fabric.plugins.module_utils.switch_module import PORTS, run_switch
 from ansible_collections.weft.fabric.plugins.module_utils.switch_ports import SwitchRun
-
-CURRENT = dict(
-    mode=dict(type="str", choices=["access", "trunk"]),
-    vlan=dict(type="int"),
-    native_vlan=dict(type="int"),
-    allowed_vlans=dict(type="list", elements="str"),
-)
-
-AGGREGATE = dict(
-    members=dict(type="list", elements="str", required=True),
-    lacp=dict(type="str", choices=["active", "passive", "static"], default="active"),
-    min_links=dict(type="int", default=1),
-)
-
-PORT = dict(
-    CURRENT,
-    name=dict(type="str", required=True),
-    state=dict(type="str", choices=["present", "absent"], default="present"),
-    description=dict(type="str"),
-    enabled=dict(type="bool"),
-    edge=dict(type="bool"),
-    aggregate=dict(type="dict", options=AGGREGATE),
-    expected_current=dict(type="dict", options=CURRENT),
-    neighbour=dict(type="str"),
-)
-
-VLAN = dict(
-    vlan_id=dict(type="int", required=True),
-    name=dict(type="str"),
-    state=dict(type="str", choices=["present", "absent"], default="present"),
-)
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec=dict(
-            WRITING,
-            ports=dict(type="list", elements="dict", default=[], options=PORT),
-            vlans=dict(type="list", elements="dict", default=[], options=VLAN),
-            create_vlans=dict(type="bool", default=False),
-            purge_vlans=dict(type="bool", default=False),
-        ),
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=PORTS, supports_check_mode=True)
     run_switch(module, lambda: SwitchRun(module.params).run(module.check_mode))
 
 

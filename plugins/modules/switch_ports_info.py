@@ -77,13 +77,11 @@ neighbours:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.weft.fabric.plugins.module_utils.switch_info import describe_ports
-from ansible_collections.weft.fabric.plugins.module_utils.switch_module import READING, run_switch
+from ansible_collections.weft.fabric.plugins.module_utils.switch_module import PORTS_INFO, run_switch
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec=dict(READING, ports=dict(type="list", elements="str")), supports_check_mode=True
-    )
+    module = AnsibleModule(argument_spec=PORTS_INFO, supports_check_mode=True)
     run_switch(module, lambda: describe_ports(module.params["switch"], module.params["ports"]))
 
 

@@ -90,14 +90,8 @@ saved:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.weft.fabric.plugins.module_utils.switch_module import WRITING, run_switch
+from ansible_collections.weft.fabric.plugins.module_utils.switch_module import VLAN, WRITING, run_switch
 from ansible_collections.weft.fabric.plugins.module_utils.switch_ports import SwitchRun
-
-VLAN = dict(
-    vlan_id=dict(type="int", required=True),
-    name=dict(type="str"),
-    state=dict(type="str", choices=["present", "absent"], default="present"),
-)
 
 
 def main():

@@ -53,13 +53,15 @@ def server() -> t.Iterator[NetconfServer]:
         yield found
 
 
-@pytest.fixture
-def operator(server: NetconfServer, tmp_path: Path) -> Operator:
+@pytest.fixture(params=["in the process of the task", "as a module"])
+def operator(server: NetconfServer, tmp_path: Path, request: pytest.FixtureRequest) -> Operator:
     found = Operator(tmp_path, topology(server, "a"))
     # The switch is reached as it is; only the host is pretended.
     for module in ("switch_ports", "switch_ports_info"):
-        (tmp_path / f"collections/ansible_collections/weft/fabric/plugins/action/{module}.py").unlink()
-    assert not list((COLLECTION / "plugins/action").glob("switch_*"))
+        action = tmp_path / f"collections/ansible_collections/weft/fabric/plugins/action/{module}.py"
+        action.unlink()
+        if request.param == "in the process of the task":
+            action.symlink_to(COLLECTION / f"plugins/action/{module}.py")
     return found
 
 

@@ -1,0 +1,18 @@
+# Copyright (c) 2026 weft.fabric contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Switches nodes on and off, from the controller."""
+
+from __future__ import annotations
+
+from ansible_collections.weft.fabric.plugins.module_utils import bmc_module, bmc_power
+from ansible_collections.weft.fabric.plugins.plugin_utils.controller_action import BmcAction
+
+
+class ActionModule(BmcAction):
+    """The action of the module bmc_power."""
+
+    SPEC = bmc_module.arguments(**bmc_power.OPTIONS)
+
+    def task(self):
+        return bmc_power.task(bool(self._task.check_mode))

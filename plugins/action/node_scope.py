@@ -11,6 +11,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.weft.fabric.plugins.plugin_utils.bare_metal.plan import VERBS
 from ansible_collections.weft.fabric.plugins.plugin_utils.bare_metal.scope import (
     ScopeError,
+    firsts,
     payloads,
     select,
     server_name,
@@ -44,6 +45,7 @@ class ActionModule(ActionBase):
         return {
             "changed": False,
             "nodes": chosen,
+            "first": firsts(nodes[name] for name in chosen),
             "boot_servers": payloads([nodes[name] for name in chosen]),
             "servers": {name: found for name in chosen if (found := server_name(nodes[name]))},
         }

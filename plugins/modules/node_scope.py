@@ -64,6 +64,12 @@ servers:
   type: dict
   returned: success
   sample: {n1: blue/db-1}
+first:
+  description: One of them for each boot server.
+  type: list
+  elements: str
+  returned: success
+  sample: [n1]
 boot_servers:
   description: The boot servers of these nodes, and the images that their servers want.
   type: dict

@@ -57,6 +57,14 @@ def payloads(nodes: t.Iterable[Item]) -> dict[str, list[Item]]:
     return {host: [images[name] for name in sorted(images)] for host, images in found.items()}
 
 
+def firsts(nodes: t.Iterable[Item]) -> list[str]:
+    """Return one node for each boot server."""
+    found: dict[str, str] = {}
+    for node in nodes:
+        found.setdefault(node["boot_server"]["host"], node["name"])
+    return list(found.values())
+
+
 def _lookup(noun: str, wanted: str, known: t.Mapping[str, str], shape: str) -> str:
     if wanted in known:
         return known[wanted]

@@ -19,6 +19,7 @@ import yaml
 WITHOUT_TWIN = {
     "bmc_boot_device",
     "bmc_power",
+    "boot_payload",
     "boot_replay",
     "deploy_ramdisk",
     "disk_clean",

@@ -11,8 +11,8 @@ from ansible_collections.weft.fabric.plugins.module_utils.bmc_link import MARGIN
 from ansible_collections.weft.fabric.plugins.module_utils.bmc_model import OFF, ON, BmcError, NoAnswer, Unsupported
 from ansible_collections.weft.fabric.plugins.module_utils.bmc_watch import Watch
 
-# Some BMCs fall over when they are asked too often.
-POLL_SECONDS = 1.0
+# Some BMCs fall over when they are asked too often. Most machines are quick, so that the first looks come sooner.
+FIRST_POLL_SECONDS, POLL_SECONDS = 0.25, 1.0
 # While a machine is reset, a BMC may say "off" for a moment.
 CONFIRM_SECONDS = 0.5
 
@@ -120,7 +120,7 @@ class Power(object):
     def _reaches(self, states: t.Sequence[str], seconds: float, what: str) -> t.Optional[str]:
         """Return which of the states was reached in time, and told twice."""
         end = self.watch.now() + seconds
-        to = self.link.to
+        to, pause = self.link.to, FIRST_POLL_SECONDS
         with self.watch.step(what, seconds + to.timeout + to.connect_timeout + MARGIN_SECONDS):
             while True:
                 state = self._look()
@@ -131,7 +131,8 @@ class Power(object):
                 left = end - self.watch.now()
                 if left <= 0:
                     return None
-                self.watch.sleep(min(POLL_SECONDS, left))
+                self.watch.sleep(min(pause, left))
+                pause = min(pause * 2, POLL_SECONDS)
 
     def _look(self) -> t.Optional[str]:
         return self.link.try_to_ask("tell its power state", lambda client: client.power())

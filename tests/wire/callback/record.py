@@ -48,6 +48,7 @@ class CallbackModule(CallbackBase):
         row["failed"] = failed
         begun = self._begun.pop((row["host"], result._task._uuid), None)
         row["seconds"] = None if begun is None else time.monotonic() - begun
+        row["ended"] = time.time()
         with open(self.get_option("path"), "a", encoding="utf-8") as stream:
             stream.write(json.dumps(row, default=str) + "\n")
 

@@ -3,19 +3,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All benchmarks, or those named.
 
-Usage: python -m ansible_collections.weft.fabric.tests.benchmarks [compiler] [host] [images] [routers] [switches]
+Usage: python -m ansible_collections.weft.fabric.tests.benchmarks [compiler] [host] [images] [node_image] [routers]
+[switches]
 """
 
 from __future__ import annotations
 
 import sys
 
-from . import compiler, host, images, routers, switches
+from . import compiler, host, images, node_image, routers, switches
 
 BENCHMARKS = {
     "compiler": compiler.run,
     "host": host.run,
     "images": images.run,
+    "node_image": node_image.run,
     "routers": routers.run,
     "switches": switches.run,
 }

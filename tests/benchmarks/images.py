@@ -66,11 +66,11 @@ def serving(directory: Path) -> Iterator[str]:
         process.join()
 
 
-def make(path: Path) -> Path:
-    """Make an image of 1 GiB: a quarter of it noise, half of the rest zeros."""
-    machines.make_image(path, SIZE)
+def make(path: Path, size: int = SIZE) -> Path:
+    """Make an image: a quarter of it noise, half of the rest zeros."""
+    machines.make_image(path, size)
     with path.open("r+b") as stream:
-        for at in range(64, SIZE // MIB - 8, 4):
+        for at in range(64, size // MIB - 8, 4):
             stream.seek(at * MIB)
             if at % 3:
                 stream.write(os.urandom(MIB) + b"some text that packs well %d\n" % at * 30000)

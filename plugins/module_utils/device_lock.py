@@ -39,15 +39,19 @@ def pauses(seconds: float, first: float = 0.05, longest: float = 1.0) -> t.Itera
         pause = min(pause * 1.5, longest)
 
 
+def place_of(address: str, port: int) -> str:
+    """Return the file that stands for a device."""
+    return os.path.join(state_directory(), "locks", re.sub(r"[^A-Za-z0-9.]", "_", "%s-%d" % (address, port)))
+
+
 @contextlib.contextmanager
 def machine_lock(device: str, address: str, port: int, seconds: float, who: str) -> t.Iterator[None]:
     """Hold a device among the runs of this machine and user. The kernel drops it when the holder dies.
 
     device is what it is called in the error.
     """
-    directory = os.path.join(state_directory(), "locks")
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    path = os.path.join(directory, re.sub(r"[^A-Za-z0-9.]", "_", "%s-%d" % (address, port)))
+    path = place_of(address, port)
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if not _taken(descriptor, seconds):

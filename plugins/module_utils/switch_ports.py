@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from ansible_collections.weft.fabric.plugins.module_utils import device_lock, switch_desired
+from ansible_collections.weft.fabric.plugins.module_utils import device_lock, switch_desired, switch_together
 from ansible_collections.weft.fabric.plugins.module_utils.netconf_session import Session, SessionLostError
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError, Operation, summarise
 from ansible_collections.weft.fabric.plugins.module_utils.switch_access import Access, names_to_read, ports_of
@@ -26,6 +26,28 @@ from ansible_collections.weft.fabric.plugins.module_utils.switch_transaction imp
 Params = t.Mapping[str, t.Any]
 
 MAX_PROBLEMS = 10
+
+
+class Done(t.NamedTuple):
+    """What was done, or would be in check mode."""
+
+    plan: Plan
+    saved: bool
+    saving: t.Tuple[Operation, ...] = ()
+
+    def told(self) -> t.Dict[str, t.Any]:
+        """Return it as the module does."""
+        return dict(summarise([*operations(self.plan), *self.saving]), saved=self.saved)
+
+    def share(self, names: t.Container[str]) -> Done:
+        """Return what of it was done for one run among several, which asked for these ports."""
+        ports = tuple(change for change in self.plan.ports if change.name in names)
+        return Done(Plan(ports=ports), self.saved and bool(ports))
+
+    def rest(self, names: t.Container[str]) -> Done:
+        """Return what was done for the run that did it: all but those ports of others. VLANs are told once."""
+        ports = tuple(change for change in self.plan.ports if change.name not in names)
+        return self._replace(plan=self.plan._replace(ports=ports))
 
 
 class SwitchRun(object):
@@ -43,18 +65,63 @@ class SwitchRun(object):
         """Make it so, and return what the module returns."""
         with _named(self.access.way.name):
             _refuse(self.policy.of_arguments())
-            with contextlib.ExitStack() as stack:
-                if not check_mode:
-                    stack.enter_context(self._queue())
-                result = self._with_session(check_mode)
+            result = self._with_session(True).told() if check_mode else self._in_turn()
         result["warnings"] = list(self.access.warnings)
         return result
+
+    def _in_turn(self) -> t.Dict[str, t.Any]:
+        """Do it when it is this run's turn, along with what others of this machine want; or find it done by another."""
+        way = self.access.way
+        place = device_lock.place_of(way.address, way.port) + ".notes"
+        with switch_together.note(place, switch_together.wish(self.params)) as note, self._turn(note):
+            answer = note.answer()
+            if answer is not None:
+                return answer
+            # What could not be done along with another's is not tried that way twice.
+            others = [] if note.was_taken() else note.take_others()
+            if others:
+                # Each of them finds out by itself what is wrong with its own.
+                with contextlib.suppress(FabricError):
+                    return self._along_with(others)
+            return self._with_session(False).told()
+
+    @contextlib.contextmanager
+    def _turn(self, note: switch_together.Note) -> t.Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self._queue())
+            except FabricError:
+                if note.withdraw():
+                    raise
+                # Somebody is at it just now, and what comes of it must be known.
+                stack.enter_context(self._queue())
+            yield
+
+    def _along_with(self, others: t.Sequence[switch_together.Note]) -> t.Dict[str, t.Any]:
+        """Do it, and what others want, in one session. Answer them."""
+        wishes = [other.wish for other in others if other.wish is not None]
+        run = SwitchRun(switch_together.joined(self.params, wishes))
+        _refuse(run.policy.of_arguments())
+        done = run._with_session(False)
+        self.access.warnings += run.access.warnings
+        theirs: t.Set[str] = set()
+        for other, wish in zip(others, wishes):
+            names = run._as_told(done.plan, wish.ports)
+            other.tell(done.share(names).told())
+            theirs |= names
+        return done.rest(theirs).told()
+
+    def _as_told(self, plan: Plan, ports: t.Sequence[t.Mapping[str, t.Any]]) -> t.Set[str]:
+        """Return what ports are called in a plan."""
+        key, driver = self.desired.key, self.desired.driver
+        wanted = {key(switch_desired.port_name(driver, item["name"])) for item in ports}
+        return {change.name for change in plan.ports if key(change.name) in wanted}
 
     def _queue(self) -> t.ContextManager[None]:
         way = self.access.way
         return device_lock.machine_lock("switch %s" % way.name, way.address, way.port, self._lock_timeout(), self.who)
 
-    def _with_session(self, check_mode: bool) -> t.Dict[str, t.Any]:
+    def _with_session(self, check_mode: bool) -> Done:
         session = self.access.open()
         try:
             state = self.access.read(session)
@@ -66,7 +133,7 @@ class SwitchRun(object):
         finally:
             _collect(session, self.access)
             session.close()
-        return dict(summarise(operations(plan)), saved=bool(self.saver.done))
+        return Done(plan, bool(self.saver.done))
 
     def _plan(self, session: Session, state: State) -> Plan:
         """Return what is to change; refuse it where it must not."""
@@ -122,15 +189,15 @@ class SwitchRun(object):
         given = self.params.get("lock_timeout")
         return Options().lock_timeout if given is None else given
 
-    def _save_only(self, session: Session, running: State, check_mode: bool) -> t.Dict[str, t.Any]:
+    def _save_only(self, session: Session, running: State, check_mode: bool) -> Done:
         """Save what an earlier run changed and could not save."""
         differing = self.saver.unsaved(session, running)
-        done: t.List[Operation] = []
-        if differing:
-            done.append(Operation("save running to startup, which differs in %s" % ", ".join(differing)))
-            if not check_mode:
-                self.saver.save_now(session)
-        return dict(summarise(done), saved=bool(self.saver.done))
+        if not differing:
+            return Done(Plan(), False)
+        if not check_mode:
+            self.saver.save_now(session)
+        text = "save running to startup, which differs in %s" % ", ".join(differing)
+        return Done(Plan(), bool(self.saver.done), (Operation(text),))
 
 
 def _collect(session: Session, access: Access) -> None:

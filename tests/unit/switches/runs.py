@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import threading
 import time
 import typing as t
@@ -123,3 +125,34 @@ class Background(threading.Thread):
         assert not self.is_alive(), "the run does not end"
         if self._error is not None:
             raise self._error
+
+
+def _at_once(params: Item, home: str, answers: multiprocessing.Queue[tuple[str, t.Any]]) -> None:
+    os.environ["XDG_STATE_HOME"] = home
+    name = params["ports"][0]["name"]
+    try:
+        answers.put((name, SwitchRun(params).run()["changes"]))
+    except FabricError as error:
+        answers.put((name, str(error)))
+
+
+class AtOnce:
+    """Runs in processes of their own, as Ansible's forks do."""
+
+    def __init__(self, every: list[Item], homes: list[str]) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([SwitchRun.__module__])
+        self._answers: t.Any = context.Queue()
+        self.processes = [
+            context.Process(target=_at_once, args=(params, home, self._answers))
+            for params, home in zip(every, homes, strict=True)
+        ]
+        for process in self.processes:
+            process.start()
+
+    def ended(self, count: int) -> dict[str, t.Any]:
+        """Return how so many ended: the changes, or an error."""
+        found = dict(self._answers.get(timeout=60) for _number in range(count))
+        for process in self.processes:
+            process.join(10)
+        return found

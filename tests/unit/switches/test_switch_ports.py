@@ -6,19 +6,14 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import typing as t
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.weft.fabric.plugins.module_utils import switch_info
-from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
-from ansible_collections.weft.fabric.plugins.module_utils.switch_ports import SwitchRun
 from ansible_collections.weft.fabric.tests.unit.switches.runs import (
     VLANS,
-    Item,
+    AtOnce,
     NetconfServer,
     arguments,
     changes,
@@ -290,32 +285,6 @@ def test_neighbours_are_read() -> None:
 # Several at once
 
 
-def _at_once(params: Item, home: str, answers: multiprocessing.Queue[str]) -> None:
-    os.environ["XDG_STATE_HOME"] = home
-    try:
-        SwitchRun(params).run()
-        answers.put("ok")
-    except FabricError as error:
-        answers.put(str(error))
-
-
-def in_processes(every: list[Item], homes: list[str]) -> list[str]:
-    """Run in processes of their own, as Ansible's forks do, and return how each ended."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([SwitchRun.__module__])
-    answers: t.Any = context.Queue()
-    processes = [
-        context.Process(target=_at_once, args=(params, home, answers))
-        for params, home in zip(every, homes, strict=True)
-    ]
-    for process in processes:
-        process.start()
-    ended = [answers.get(timeout=60) for _process in processes]
-    for process in processes:
-        process.join(10)
-    return ended
-
-
 @pytest.mark.parametrize("controllers", [1, 8])
 def test_eight_runs_at_once_all_succeed_and_no_edit_interleaves(controllers: int, tmp_path: Path) -> None:
     # With a state directory each they are as far from each other as on machines of their own: NETCONF's lock is left.
@@ -325,7 +294,7 @@ def test_eight_runs_at_once_all_succeed_and_no_edit_interleaves(controllers: int
             arguments(server, {"name": f"Ethernet{number}", "mode": "access", "vlan": 120}, lock_timeout=50)
             for number in range(2, 10)
         ]
-        assert in_processes(every, homes) == ["ok"] * 8
+        assert all(isinstance(answer, list) for answer in AtOnce(every, homes).ended(8).values())
         assert all(port(server, f"Ethernet{number}")["vlan"] == 120 for number in range(2, 10))
         writing = [call.session for call in server.calls if call.name in {"edit-config", "commit"}]
         assert writing == sorted(writing, key=writing.index), "an edit came between another's edit and commit"

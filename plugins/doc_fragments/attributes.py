@@ -55,3 +55,15 @@ attributes:
     membership:
       - weft.fabric.fabric
 """
+
+    # A module whose work is the controller's, and that is no program of its own there.
+    CONTROLLER = r"""
+options: {}
+attributes:
+  action:
+    description:
+      - Has a corresponding action plugin. Where the task's host is the machine that Ansible runs on, it is done in
+        Ansible's own process.
+      - It is a module like any other for another machine, user, environment or Python, and in the background.
+    support: full
+"""

@@ -16,8 +16,8 @@ options:
 requirements:
   - pyghmi 1.6.8 or newer, on the controller
 notes:
-  - Runs on the controller. In a play of its own, set C(connection=local) and, so that Ansible's own Python is used and
-    with it pyghmi, C(ansible_python_interpreter) to C(ansible_playbook_python).
+  - Runs on the controller. In a play of its own, set C(connection=local). Ansible's own Python is used, and with it
+    pyghmi, unless C(ansible_python_interpreter) names another one.
   - Each wait has a bound, and the error says which one it was. A BMC that says nothing costs
     O(nodes[].bmc.connect_timeout) seconds at most, and the others nothing.
 """

@@ -65,8 +65,8 @@ options:
 requirements:
   - ncclient 0.6.15 or newer, on the controller
 notes:
-  - Runs on the controller. In a play of its own, set C(connection=local) and, so that Ansible's own Python is used and
-    with it ncclient, C(ansible_python_interpreter) to C(ansible_playbook_python).
+  - Runs on the controller. In a play of its own, set C(connection=local). Ansible's own Python is used, and with it
+    ncclient, unless C(ansible_python_interpreter) names another one.
 """
 
     # How carefully it is written to.

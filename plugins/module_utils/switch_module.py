@@ -90,6 +90,19 @@ PORTS = dict(
 
 PORTS_INFO = dict(READING, ports=dict(type="list", elements="str"))
 
+VLANS = dict(
+    WRITING,
+    vlans=dict(type="list", elements="dict", required=True, options=VLAN),
+    purge=dict(type="bool", default=False),
+)
+
+VLANS_INFO = dict(READING, all=dict(type="bool", default=False))
+
+
+def of_vlans(params: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """Return what VLANS asks for as PORTS asks for it. Listed there, a VLAN is wanted."""
+    return dict(params, create_vlans=True, purge_vlans=params["purge"])
+
 
 def run_switch(module: AnsibleModule, work: t.Callable[[], t.Dict[str, t.Any]]) -> None:
     """Run a module's work, which returns its return values, and among them `warnings`."""

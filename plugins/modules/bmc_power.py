@@ -18,6 +18,7 @@ author:
 extends_documentation_fragment:
   - weft.fabric.attributes
   - weft.fabric.attributes.actiongroup
+  - weft.fabric.attributes.controller
   - weft.fabric.bmc
 attributes:
   idempotent:

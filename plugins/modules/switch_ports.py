@@ -22,6 +22,7 @@ author:
 extends_documentation_fragment:
   - weft.fabric.attributes
   - weft.fabric.attributes.actiongroup
+  - weft.fabric.attributes.controller
   - weft.fabric.switch
   - weft.fabric.switch.writing
 options:

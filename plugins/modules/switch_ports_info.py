@@ -17,6 +17,7 @@ author:
 extends_documentation_fragment:
   - weft.fabric.attributes.info
   - weft.fabric.attributes.actiongroup
+  - weft.fabric.attributes.controller
   - weft.fabric.switch
 options:
   ports:

@@ -19,6 +19,7 @@ author:
 extends_documentation_fragment:
   - weft.fabric.attributes
   - weft.fabric.attributes.actiongroup
+  - weft.fabric.attributes.controller
   - weft.fabric.switch
   - weft.fabric.switch.writing
 options:
@@ -90,22 +91,13 @@ saved:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.weft.fabric.plugins.module_utils.switch_module import VLAN, WRITING, run_switch
+from ansible_collections.weft.fabric.plugins.module_utils.switch_module import VLANS, of_vlans, run_switch
 from ansible_collections.weft.fabric.plugins.module_utils.switch_ports import SwitchRun
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec=dict(
-            WRITING,
-            vlans=dict(type="list", elements="dict", required=True, options=VLAN),
-            purge=dict(type="bool", default=False),
-        ),
-        supports_check_mode=True,
-    )
-    # Listed here, a VLAN is asked for.
-    params = dict(module.params, create_vlans=True, purge_vlans=module.params["purge"])
-    run_switch(module, lambda: SwitchRun(params).run(module.check_mode))
+    module = AnsibleModule(argument_spec=VLANS, supports_check_mode=True)
+    run_switch(module, lambda: SwitchRun(of_vlans(module.params)).run(module.check_mode))
 
 
 if __name__ == "__main__":

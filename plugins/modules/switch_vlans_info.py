@@ -16,6 +16,7 @@ author:
 extends_documentation_fragment:
   - weft.fabric.attributes.info
   - weft.fabric.attributes.actiongroup
+  - weft.fabric.attributes.controller
   - weft.fabric.switch
 options:
   all:
@@ -51,11 +52,11 @@ vlans:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.weft.fabric.plugins.module_utils.switch_info import describe_vlans
-from ansible_collections.weft.fabric.plugins.module_utils.switch_module import READING, run_switch
+from ansible_collections.weft.fabric.plugins.module_utils.switch_module import VLANS_INFO, run_switch
 
 
 def main():
-    module = AnsibleModule(argument_spec=dict(READING, all=dict(type="bool", default=False)), supports_check_mode=True)
+    module = AnsibleModule(argument_spec=VLANS_INFO, supports_check_mode=True)
     run_switch(module, lambda: describe_vlans(module.params["switch"], module.params["all"]))
 
 

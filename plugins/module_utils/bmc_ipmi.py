@@ -11,6 +11,7 @@ repetition of lost packets are pyghmi's.
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
 import struct
 import traceback
@@ -32,11 +33,24 @@ from ansible_collections.weft.fabric.plugins.module_utils.bmc_model import (
 try:
     from pyghmi.exceptions import PyghmiException
     from pyghmi.ipmi.command import Command
+    from pyghmi.ipmi.private import session as pyghmi_session
     from pyghmi.ipmi.private.session import Session
 except ImportError:
     MISSING: t.Optional[str] = traceback.format_exc()
 else:
     MISSING = None
+    _wait: t.Optional[t.Callable[..., None]] = getattr(pyghmi_session, "_io_wait", None)
+
+    def _wait_shortly(wait: t.Callable[..., None], timeout: float, *more: t.Any) -> None:
+        """Wait as pyghmi does, but look again soon.
+
+        An answer that comes before it has begun to wait does not wake it: it is found when the request is about to be
+        sent once more, up to a second later. That happens now and then with a BMC that is near.
+        """
+        wait(min(timeout, 0.02), *more)
+
+    if _wait is not None:
+        pyghmi_session._io_wait = functools.partial(_wait_shortly, _wait)
 
 # Network functions, and commands in them.
 _CHASSIS, _APPLICATION = 0, 6

@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.weft.fabric.tests.unit.bmc.runs import boot, info, node, power, predicted_and_done, within
+from ansible_collections.weft.fabric.plugins.module_utils import bmc_ipmi
+from ansible_collections.weft.fabric.plugins.module_utils.bmc_link import Link
+from ansible_collections.weft.fabric.plugins.module_utils.bmc_processes import Item
+from ansible_collections.weft.fabric.plugins.module_utils.bmc_watch import Watch
+from ansible_collections.weft.fabric.tests.unit.bmc.runs import boot, info, node, power, predicted_and_done, run, within
 from ansible_collections.weft.fabric.tests.wire.ipmi_sim import PASSWORD, IpmiSim, Relay
 
 OFF, ON, SOFT = "power 0", "power 1", "shutdown 1"
@@ -213,3 +217,12 @@ def test_no_secret_in_anything_that_is_told(sim: IpmiSim, state: Path) -> None:
     done = power(node(sim.bmc(), state="on"))
     assert PASSWORD not in str(done)
     assert all(PASSWORD not in path.read_text(encoding="utf-8") for path in state.rglob("*") if path.is_file())
+
+
+def test_who_is_not_woken_by_an_answer_looks_for_it(sim: IpmiSim) -> None:
+    """As when the answer was there before anybody waited."""
+
+    def wait_for_what_does_not_come(_item: Item, link: Link, _watch: Watch) -> None:
+        link.ask("go on", lambda _client: bmc_ipmi.pyghmi_session._io_wait(60.0))
+
+    assert run([node(sim.bmc(timeout=5))], wait_for_what_does_not_come)["failure"] is None

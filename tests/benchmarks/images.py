@@ -48,19 +48,19 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
             self.connection.sendfile(source)  # type: ignore[arg-type]
 
 
-def _serve(directory: Path, port: multiprocessing.Queue[int]) -> None:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Handler, directory=str(directory)))
+def _serve(directory: Path, address: str, port: multiprocessing.Queue[int]) -> None:
+    server = http.server.ThreadingHTTPServer((address, 0), functools.partial(_Handler, directory=str(directory)))
     port.put(server.server_address[1])
     server.serve_forever()
 
 
 @contextmanager
-def serving(directory: Path) -> Iterator[str]:
+def serving(directory: Path, address: str = "127.0.0.1") -> Iterator[str]:
     port: multiprocessing.Queue[int] = multiprocessing.Queue()
-    process = multiprocessing.Process(target=_serve, args=(directory, port), daemon=True)
+    process = multiprocessing.Process(target=_serve, args=(directory, address, port), daemon=True)
     process.start()
     try:
-        yield f"http://127.0.0.1:{port.get(timeout=30)}"
+        yield f"http://{address}:{port.get(timeout=30)}"
     finally:
         process.terminate()
         process.join()

@@ -27,7 +27,8 @@ options:
   images:
     description:
       - The images, as P(weft.fabric.host_state#lookup) returns them for V(bare_metal).
-      - Those whose URL begins with C(file://) are copied. The others are returned in RV(elsewhere) if they are missing.
+      - Those whose URL begins with C(file://) are copied, unless the file is not what its C(checksum) says. The others
+        are returned in RV(elsewhere) if they are missing.
     type: list
     elements: dict
     default: []
@@ -54,7 +55,10 @@ EXAMPLES = r"""
     directory: /var/lib/weft-fabric/boot/http
     ramdisk: /var/cache/weft-fabric/ramdisk
     images:
-      - {name: tiny, url: "file:///srv/images/tiny.raw.zst", served: 9f86d081.raw.zst}
+      - name: tiny
+        url: file:///srv/images/tiny.raw.zst
+        checksum: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+        served: 9f86d081.raw.zst
 """
 
 RETURN = r"""

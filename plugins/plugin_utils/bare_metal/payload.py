@@ -49,10 +49,18 @@ class Transfer:
 
     source: str
     target: str
+    #: what the file must be, as ALGORITHM:DIGEST; empty where nobody says
+    checksum: str = ""
 
     @property
     def size(self) -> int:
         return os.path.getsize(self.source)
+
+    def found(self) -> str:
+        """Return the checksum that the file has."""
+        algorithm = self.checksum.partition(":")[0]
+        with open(self.source, "rb") as stream:
+            return f"{algorithm}:{hashlib.file_digest(stream, algorithm).hexdigest()}"
 
 
 def look(directory: str) -> str:
@@ -89,7 +97,7 @@ def ramdisk_transfers(served: Served, ramdisk: str) -> list[Transfer]:
 def image_transfers(served: Served, images: t.Iterable[Item]) -> list[Transfer]:
     """Return the images to be copied that this machine has."""
     return [
-        Transfer(image["url"].removeprefix(LOCAL), f"{IMAGES}/{image['served']}")
+        Transfer(image["url"].removeprefix(LOCAL), f"{IMAGES}/{image['served']}", image["checksum"])
         for image in images
         if image["url"].startswith(LOCAL) and image["served"] not in served.images
     ]
@@ -100,7 +108,7 @@ def elsewhere(served: Served, images: t.Iterable[Item]) -> list[Item]:
     return [one for one in images if not one["url"].startswith(LOCAL) and one["served"] not in served.images]
 
 
-def check(transfers: t.Iterable[Transfer], served: Served, directory: str) -> None:
+def check(transfers: t.Sequence[Transfer], served: Served, directory: str) -> None:
     """Fail for what cannot be copied, before anything is."""
     sizes = []
     for one in transfers:
@@ -113,6 +121,10 @@ def check(transfers: t.Iterable[Transfer], served: Served, directory: str) -> No
             f"{directory} has room for {served.room >> 20} MiB, and {sum(sizes) >> 20} MiB are to be copied there. "
             "Remove images from it that no server of the topology has"
         )
+    for one in transfers:
+        # It would be served for good under the name of what it is not.
+        if one.checksum and (found := one.found()) != one.checksum:
+            raise PayloadProblem(f"{one.source} has checksum {found}, and the topology says {one.checksum}")
 
 
 def place(directory: str, staged: t.Sequence[tuple[str, Transfer]]) -> str:

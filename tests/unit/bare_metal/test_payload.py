@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.bare_metal import payl
 from ansible_collections.weft.fabric.plugins.plugin_utils.bare_metal.scope import firsts
 from ansible_collections.weft.fabric.tests.unit.bare_metal.pretended import CHECKSUM, Operator, server
 
-IMAGE = f"{CHECKSUM[7:]}.raw"
+DIGEST = hashlib.sha256(b"content").hexdigest()
+IMAGE = f"{DIGEST}.raw"
 COPY = "Have the ramdisk served, and images that this machine has"
 
 
@@ -24,12 +26,12 @@ def prepared(one: Operator) -> Operator:
     for name in (payload.KERNEL, payload.INITRD):
         (one.directory / "ramdisk" / name).write_text(f"the {name}")
     (one.directory / "boot/ramdisk/manifest.json").unlink()
-    (one.directory / "boot/images" / IMAGE).unlink()
     image = one.directory / "an image.raw"
     image.write_text("content")
 
     def change(state: dict) -> None:
-        state["nodes"]["n1"]["data"]["server"]["image"]["url"] = f"file://{image}"
+        new = {"url": f"file://{image}", "checksum": f"sha256:{DIGEST}", "served": IMAGE}
+        state["nodes"]["n1"]["data"]["server"]["image"].update(new)
 
     one.world.change(change)
     return one
@@ -48,9 +50,10 @@ def test_what_is_missing_is_copied_and_then_left_alone(prepared: Operator) -> No
         "ramdisk/manifest.json": "{}",
         f"images/{IMAGE}": "content",
     }
-    assert {name: text for name, text in served(prepared).items() if "b" * 64 not in name} == everything
-    for path in (prepared.directory / "boot").rglob("*"):
-        assert path.is_dir() or path.name.startswith("b") or path.stat().st_mode & 0o777 == 0o644
+    others = (f"images/{64 * 'a'}.raw", f"images/{64 * 'b'}.raw")
+    assert {name: text for name, text in served(prepared).items() if name not in others} == everything
+    for name in everything:
+        assert (prepared.directory / "boot" / name).stat().st_mode & 0o777 == 0o644
     # Whoever looked into them again would notice.
     (prepared.directory / "boot/ramdisk/initrd").write_text("else")
     (prepared.directory / "boot/images" / IMAGE).write_text("else")
@@ -110,7 +113,7 @@ def test_an_image_from_elsewhere_is_told_as_long_as_it_is_missing() -> None:
     images = [
         {"url": "https://images.example/a", "served": "a.raw"},
         {"url": "https://images.example/b", "served": "b.raw"},
-        {"url": "file:///c", "served": "c.raw"},
+        {"url": "file:///c", "served": "c.raw", "checksum": CHECKSUM},
     ]
     has = payload.parse("there\n10 4096\nabc  -\na.raw\n", "/srv")
     assert has == payload.Served(40960, "abc", frozenset({"a.raw"}))

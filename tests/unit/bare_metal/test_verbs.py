@@ -71,9 +71,11 @@ def test_an_image_that_is_not_what_its_checksum_says_is_not_served(one: Operator
     digest = hashlib.sha256(b"whole").hexdigest()
     new = {"url": f"file://{image}", "checksum": f"sha256:{digest}", "served": f"{digest}.raw"}
     one.world.change(lambda state: state["nodes"]["n1"]["data"]["server"]["image"].update(new))
-    assert "new.raw on this machine is not there, and the topology says" in one.bad("server_deploy")
+    assert "new.raw, which nodes are to fetch, cannot be read: No such file" in one.bad("server_deploy")
     image.write_bytes(b"half")
-    assert f"has checksum {hashlib.sha256(b'half').hexdigest()}" in one.bad("server_deploy")
+    assert f"has checksum sha256:{hashlib.sha256(b'half').hexdigest()}, and the topology says" in one.bad(
+        "server_deploy"
+    )
     assert one.world.log("n1") == []
     image.write_bytes(b"whole")
     one.good("server_deploy")

@@ -134,6 +134,22 @@ def test_nothing_meant_is_nothing_ended() -> None:
     assert entries() == {ours}
 
 
+def test_where_nothing_is_tracked_nothing_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a list the kernel looks at the connections of all namespaces: with hundreds of new routers, for seconds."""
+
+    def refused(_what: str) -> t.NoReturn:
+        raise AssertionError("the kernel was asked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(conntrack, "Socket", refused)
+        assert end(Match("orig-dst", FIRST + "/32")) == 0
+        ours = insert("192.0.2.1", FIRST, 80)
+        with pytest.raises(AssertionError, match="the kernel was asked"):
+            end(Match("orig-dst", FIRST + "/32"))
+    assert entries() == {ours}
+    assert end(Match("orig-dst", FIRST + "/32")) == 1
+
+
 # Elements and real connections
 
 

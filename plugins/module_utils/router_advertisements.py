@@ -86,9 +86,16 @@ class RouterAdvertisementsEngine(Engine):
         self._remove(asked[ra_plan.REMOVE], bool(asked[ra_plan.REMOVE_UNIT]))
 
     def _check(self, names: t.Sequence[str]) -> None:
-        for name in names:
-            if self._current.routers[name].stamp.get("config") != vrrp_files.digest(self.desired[name].config):
-                _test(self.desired[name])
+        routers = [self.desired[name] for name in names]
+        told = {name: self._current.routers[name].stamp.get("config") for name in names}
+        new = [router for router in routers if told[router.name] != vrrp_files.digest(router.config)]
+        # All in one file, as they name different links: a process for each of them would take seconds.
+        if new and _refusal("".join(router.config for router in new)) is not None:
+            for router in new:
+                reason = _refusal(router.config)
+                if reason is not None:
+                    text = "nothing was changed: radvd refuses the configuration of %s: %s"
+                    raise FabricError(text % (router.name, reason))
 
     def _path(self, name: str, file: str = "") -> str:
         return os.path.join(self.directory, name, file)
@@ -122,12 +129,12 @@ class RouterAdvertisementsEngine(Engine):
                     os.rmdir(directory)
 
 
-def _test(router: ra_current.Router) -> None:
-    """Let radvd read a configuration before it replaces one that works."""
+def _refusal(config: str) -> t.Optional[str]:
+    """Let radvd read a configuration before it replaces one that works; return what it says against it."""
     with tempfile.TemporaryDirectory(prefix="weft-ra-") as directory:
         path = os.path.join(directory, ra_current.CONFIG)
-        vrrp_files.write(path, router.config, durable=False)
+        vrrp_files.write(path, config, durable=False)
         done = command.run([vrrp_program.executable("radvd"), "--configtest", "--config=" + path])
-    if done.returncode != 0:
-        reason = " ".join((done.stderr + done.stdout).replace(directory + os.sep, "").split())
-        raise FabricError("nothing was changed: radvd refuses the configuration of %s: %s" % (router.name, reason))
+    if done.returncode == 0:
+        return None
+    return " ".join((done.stderr + done.stdout).replace(directory + os.sep, "").split())

@@ -188,6 +188,51 @@ def test_a_bad_configuration_changes_nothing(router: Router) -> None:
     assert not router.run(item())["changed"]
 
 
+def other(number: int, **changes: t.Any) -> dict[str, t.Any]:
+    """Return a further router that does not advertise yet."""
+    config = item()["config"].replace("qr-1", f"qr-{number}")
+    return {"name": f"other-{number}", "config": config, "start": False, **changes}
+
+
+def asked_of_radvd(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the configurations that radvd was asked about, as they come."""
+    found: list[str] = []
+    refusal = router_advertisements._refusal
+
+    def noted(config: str) -> str | None:
+        found.append(config)
+        return refusal(config)
+
+    monkeypatch.setattr(router_advertisements, "_refusal", noted)
+    return found
+
+
+def test_one_process_tests_all_that_is_new(router: Router, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = asked_of_radvd(monkeypatch)
+    many = [other(number) for number in range(2, 7)]
+    router.run(*many)
+    assert asked == ["".join(entry["config"] for entry in many)]
+    router.run(*many[:-1], other(6, config=item("2001:db8:6::/64")["config"]))
+    assert asked[1:] == [item("2001:db8:6::/64")["config"]], "the others are known to be good"
+
+
+def test_the_bad_one_among_many_is_named(router: Router) -> None:
+    many = [other(number) for number in range(2, 7)]
+    bad = other(7, config="interface qr-7 { AdvSendAdvert perhaps; };")
+    with pytest.raises(FabricError, match=r"nothing was changed: radvd refuses the configuration of other-7: .*"):
+        router.run(*many, bad)
+    assert router.describe()["routers"] == []
+
+
+def test_routers_may_have_links_of_one_name(router: Router, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has a namespace of its own. In one file radvd refuses that, so each is tested for itself."""
+    asked = asked_of_radvd(monkeypatch)
+    same = [other(number, config=item()["config"]) for number in (2, 3)]
+    router.run(*same)
+    assert len(asked) == 3
+    assert not router.run(*same)["changed"]
+
+
 def test_a_killed_radvd_is_started(router: Router) -> None:
     router.run(item())
     router.systemd.end(UNIT, 9)

@@ -28,6 +28,7 @@ StartLimitIntervalSec=0
 [Service]
 Type=forking
 NetworkNamespacePath=/run/netns/qdhcp-%i
+PrivateMounts=no
 RuntimeDirectory=weft-fabric-dhcp/%i
 PIDFile=/run/weft-fabric-dhcp/%i/pid
 ExecStart={dnsmasq} --conf-file={directory}/%i/dnsmasq.conf --conf-file={directory}/%i/tagged.conf \

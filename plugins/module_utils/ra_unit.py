@@ -25,6 +25,7 @@ StartLimitIntervalSec=0
 [Service]
 Type=forking
 NetworkNamespacePath=/run/netns/qrouter-%i
+PrivateMounts=no
 RuntimeDirectory=weft-fabric-ra/%i
 PIDFile={run}/%i/pid
 ExecStart={radvd} --config={directory}/%i/radvd.conf --pidfile={run}/%i/pid --logmethod=stderr_clean

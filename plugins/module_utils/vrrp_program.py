@@ -37,10 +37,14 @@ _NOTE = "# Made by weft.fabric; changes are overwritten."
 #
 # conntrackd puts what a peer tells into the kernel at once, so nothing has to be committed at a failover. Who gives up
 # the role forgets what it knew of its own: an entry that times out there must not be deleted on the new primary.
+#
+# A host may start hundreds of daemons at a time, so neither a start nor the first word of a keepalived that becomes a
+# backup runs a program that it does not need.
 _PROGRAM = """\
 #!/bin/sh
 %(note)s
-# Usage: vrrp wait NAME | notify NAME KIND INSTANCE STATE PRIORITY | cleanup NAME | refresh
+# Usage: vrrp start NAME COMMAND... | sessions NAME COMMAND... | notify NAME KIND INSTANCE STATE PRIORITY |
+#        cleanup NAME | refresh
 directory=%(directory)s
 run=%(run)s
 advertisements=%(advertisements)s
@@ -101,6 +105,13 @@ give_up() {
     sessions -f internal
     sessions -n
     advertise 0
+    rm -f "$run/$name/held"
+}
+
+forget() {
+    for file; do
+        [ ! -e "$file" ] || rm -f "$file"
+    done
 }
 
 one_at_a_time() {
@@ -109,33 +120,48 @@ one_at_a_time() {
 }
 
 case $verb in
-wait)
-    # A router that starts before its HA link is wired would find no peer, and take a role that somebody has. The peer
-    # may be dead, so this ends after some seconds.
+start)
+    # In the place of keepalived, which it becomes. A router that starts before its HA link is wired would find no peer,
+    # and take a role that somebody has. The peer may be dead, so this ends after some seconds.
+    shift 2
     settings
-    rm -f "$run/$name"/*.pid "$run/$name/keep"
+    forget "$run/$name/keepalived.pid" "$run/$name/vrrp.pid" "$run/$name/checkers.pid" "$run/$name/bfd.pid" \
+        "$run/$name/keep"
     # A node that an operator has drained stays so after a reboot, and for routers that are new to it.
     [ -e "${directory%%/*}/drained" ] && cp "${directory%%/*}/drained" "$run/$name/handicap"
     turn=0
     while [ -n "$peers" ] && [ "$turn" -lt 5 ]; do
         for peer in $peers; do
-            ping -q -n -c 1 -i 0.2 -w 1 "$peer" > /dev/null 2>&1 && exit 0
+            ping -q -n -c 1 -i 0.2 -w 1 "$peer" > /dev/null 2>&1 && exec "$@"
             turn=$((turn + 1))
         done
     done
-    exit 0
+    exec "$@"
+    ;;
+sessions)
+    # In the place of conntrackd. One that was killed leaves these behind, and the next would refuse to start.
+    shift 2
+    forget "$run/$name/conntrackd.lock" "$run/$name/conntrackd.ctl"
+    exec "$@"
     ;;
 notify)
     settings
     one_at_a_time
     if is_primary; then
+        : > "$run/$name/held"
         forward 1
         advertise 1
         sessions -R
         sessions -B
         remember primary
     else
-        give_up
+        if [ -e "$run/$name/state" ] || [ -e "$run/$name/held" ]; then
+            give_up
+        else
+            # It has just started, and its predecessor has tidied up. What conntrackd asked its peers for when it
+            # started itself may have been lost on a link that was not wired yet.
+            sessions -n
+        fi
         case $5 in
         FAULT) remember fault ;;
         *) remember backup ;;
@@ -177,8 +203,11 @@ esac
 """
 
 # Without [Install]: the replay at boot starts it last, when everything is wired.
+# Newer versions of systemd mount /sys anew for whoever has a network namespace, in a mount namespace made for each
+# process that they start. Nobody here looks at /sys, and each namespace of the host is a mount that all would copy.
 # The child that speaks VRRP takes the addresses away when its parent dies. When both die at once, ExecStopPost does.
 # The pid files have to be named, all four: their defaults are the same for every keepalived of the host.
+# What keepalived tells comes from its console only: it would tell the journal twice.
 _UNIT = """\
 %(note)s Put yours into a drop-in.
 [Unit]
@@ -191,13 +220,15 @@ StartLimitIntervalSec=0
 [Service]
 Type=notify
 NetworkNamespacePath=%(directory)s/%%i/namespace
+PrivateMounts=no
 RuntimeDirectory=weft-fabric-vrrp/%%i
 # A handicap outlives a restart.
 RuntimeDirectoryPreserve=yes
-ExecStartPre=/bin/sh %(program)s wait %%i
-ExecStart=%(keepalived)s --dont-fork --log-console --vrrp --use-file=%(directory)s/%%i/keepalived.conf \
+ExecStart=/bin/sh %(program)s start %%i %(keepalived)s --dont-fork --log-console --no-syslog --vrrp \
+--use-file=%(directory)s/%%i/keepalived.conf \
 --pid=%(run)s/%%i/keepalived.pid --vrrp_pid=%(run)s/%%i/vrrp.pid \
 --checkers_pid=%(run)s/%%i/checkers.pid --bfd_pid=%(run)s/%%i/bfd.pid
+SyslogIdentifier=keepalived
 ExecReload=/bin/kill -HUP $MAINPID
 ExecStopPost=/bin/sh %(program)s cleanup %%i
 Restart=always
@@ -216,11 +247,11 @@ StartLimitIntervalSec=0
 [Service]
 Type=notify
 NetworkNamespacePath=%(directory)s/%%i/namespace
+PrivateMounts=no
 RuntimeDirectory=weft-fabric-vrrp/%%i
 RuntimeDirectoryPreserve=yes
-# One that was killed leaves these behind, and the next would refuse to start.
-ExecStartPre=/bin/rm -f %(run)s/%%i/conntrackd.lock %(run)s/%%i/conntrackd.ctl
-ExecStart=%(conntrackd)s -C %(directory)s/%%i/conntrackd.conf
+ExecStart=/bin/sh %(program)s sessions %%i %(conntrackd)s -C %(directory)s/%%i/conntrackd.conf
+SyslogIdentifier=conntrackd
 Restart=always
 RestartSec=1
 """

@@ -204,9 +204,25 @@ def _catches(pid: int, number: int) -> bool:
     return bool(caught >> (number - 1) & 1)
 
 
+def _has_noted(unit: UnitFile, process: subprocess.Popen[bytes]) -> bool:
+    """Whether keepalived has written down which of its children speaks VRRP. One that was killed has done so, too."""
+    try:
+        return int(_option(unit, "--vrrp_pid").read_text()) in children(process.pid)
+    except (FileNotFoundError, ValueError):
+        return False  # not yet, or not all of it
+
+
+def _listens(unit: UnitFile, process: subprocess.Popen[bytes]) -> bool:
+    """Whether somebody serves the socket of a unit in its namespace. One that was killed has left the file."""
+    try:
+        return str(_socket(unit)) in Path(f"/proc/{process.pid}/net/unix").read_text()
+    except OSError:
+        return False  # ended just now
+
+
 READY: dict[str, t.Callable[[UnitFile, subprocess.Popen[bytes]], t.Any]] = {
-    "weft-fabric-vrrp": lambda unit, _process: _option(unit, "--vrrp_pid").exists(),
-    "weft-fabric-conntrackd": lambda unit, _process: _socket(unit).exists(),
+    "weft-fabric-vrrp": _has_noted,
+    "weft-fabric-conntrackd": _listens,
     # radvd writes its file before it is ready to be told anything.
     "weft-fabric-ra": lambda unit, process: (
         _option(unit, "--pidfile").exists() and _catches(process.pid, signal.SIGHUP)

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.weft.fabric.plugins.module_utils import (
+    dhcp_unit,
+    ra_unit,
     vrrp_current,
     vrrp_files,
     vrrp_info,
@@ -248,3 +250,14 @@ def test_all_placeholders_are_filled() -> None:
     for text in vrrp_program.files(vrrp_program.Paths("/var/lib/x")).values():
         assert "%%" not in text
         assert "%(" not in text
+
+
+@pytest.mark.parametrize("text", [vrrp_program._UNIT, vrrp_program._SESSIONS_UNIT, ra_unit._TEXT, dhcp_unit._TEXT])
+def test_no_daemon_has_mounts_of_its_own(text: str) -> None:
+    """systemd copies and reads all mounts of the host for each process of a unit that has. A namespace is a mount."""
+    service = text.partition("[Service]")[2].splitlines()
+    assert any(line.startswith("NetworkNamespacePath=") for line in service)
+    assert "PrivateMounts=no" in service
+    # Each of these would bring them back.
+    implying = ("Private", "Protect", "ReadOnly", "ReadWrite", "Inaccessible", "TemporaryFileSystem", "Bind", "Root")
+    assert [line for line in service if line.startswith(implying)] == ["PrivateMounts=no"]

@@ -274,6 +274,27 @@ def test_advertisements_follow_the_role(site: Site) -> None:
     assert f"kill --signal=KILL {unit}" in one.asked(), "radvd must not tell that the router is gone"
 
 
+def test_one_that_has_just_started_gives_nothing_up(site: Site) -> None:
+    """Hundreds of backups start at a time. What a predecessor has left, its own end has taken away."""
+    for node in site.nodes:
+        config = node.path / "ra" / node.name / "radvd.conf"
+        config.parent.mkdir(parents=True)
+        config.touch()
+    _one, two = site.start()
+    assert two.asked() == []
+    # A script that was killed when it had begun to take the role over has not noted it yet.
+    (two.run_path / two.name / "state").unlink()
+    notify(two, "BACKUP")
+    assert two.asked() == []
+    (two.run_path / two.name / "state").unlink()
+    (two.run_path / two.name / "held").touch()
+    notify(two, "BACKUP")
+    assert two.asked() == [
+        f"{verb} weft-fabric-ra@{two.name}.service" for verb in ("kill --signal=KILL", "--no-block stop")
+    ]
+    assert not (two.run_path / two.name / "held").exists()
+
+
 def notify(node: Node, word: str) -> None:
     words: t.Sequence[str] = ["sh", node.paths.program, "notify", node.name, "INSTANCE", "router", word, "100"]
     command = ["ip", "netns", "exec", node.namespace, *words]

@@ -207,16 +207,20 @@ class Health(object):
             operations.append(Operation("restart %s" % UNIT, (HEALTH, "restart")))
         return operations
 
-    def apply(self, operations: t.Iterable[Operation]) -> None:
-        """Carry out those of the operations that are on health."""
-        asked = [operation.payload[1] for operation in operations if operation.payload[0] == HEALTH]
+    def write(self, operations: t.Iterable[Operation]) -> bool:
+        """Write the files that the operations want; return whether process 1 has to read its own again."""
+        asked = _asked(operations)
+        if asked and "remove" not in asked:
+            for path, text in self._wanted().items():
+                vrrp_files.write(path, text, _MODE if path == self.paths.program else 0o644)
+        return self.paths.unit in asked
+
+    def run(self, operations: t.Iterable[Operation]) -> None:
+        """Start the watcher, or end it, as the operations want."""
+        asked = _asked(operations)
         if "remove" in asked:
             self._remove()
         elif asked:
-            for path, text in self._wanted().items():
-                vrrp_files.write(path, text, _MODE if path == self.paths.program else 0o644)
-            if self.paths.unit in asked:
-                self.systemd.daemon_reload()
             if "restart" in asked:
                 self.systemd.stop([UNIT])
             self.systemd.start([UNIT])
@@ -231,6 +235,11 @@ class Health(object):
         self.systemd.daemon_reload()
         for directory in (self.paths.directory, self.paths.run):
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def _asked(operations: t.Iterable[Operation]) -> t.List[t.Any]:
+    """Return what those of the operations ask that are on health."""
+    return [operation.payload[1] for operation in operations if operation.payload[0] == HEALTH]
 
 
 def values(paths: t.Optional[Paths] = None) -> t.Dict[str, int]:

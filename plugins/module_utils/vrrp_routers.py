@@ -100,11 +100,13 @@ class VrrpRoutersEngine(Engine):
         # Out of the old namespace first: in the new one it has the same name.
         moving = [name for name in asked[vrrp_plan.REMOVE] if name in asked[vrrp_plan.WRITE]]
         self._remove(moving, False)
+        units = [self.health.write(operations), self._write_shared(asked[vrrp_plan.SHARED])]
+        if any(units):
+            self.systemd.daemon_reload()
         # Before the routers, which read what it writes.
-        self.health.apply(operations)
+        self.health.run(operations)
         if asked[vrrp_plan.WATCHES]:
             self._raise_watches()
-        self._write_shared(asked[vrrp_plan.SHARED])
         for name in asked[vrrp_plan.WRITE]:
             self._write_files(self.desired[name])
         # A router without its peers' sessions is better than none.
@@ -152,12 +154,12 @@ class VrrpRoutersEngine(Engine):
     def _path(self, name: str, file: str = "") -> str:
         return os.path.join(self.paths.directory, name, file)
 
-    def _write_shared(self, paths: t.Sequence[str]) -> None:
+    def _write_shared(self, paths: t.Sequence[str]) -> bool:
+        """Write what all routers share; return whether units are among it."""
         texts = vrrp_program.files(self.paths) if paths else {}
         for path in paths:
             vrrp_files.write(path, texts[path], _PROGRAM_MODE if path == self.paths.program else _UNIT_MODE)
-        if any(path != self.paths.program for path in paths):
-            self.systemd.daemon_reload()
+        return any(path != self.paths.program for path in paths)
 
     def _write_files(self, router: vrrp_current.Router) -> None:
         for file, text in router.files.items():

@@ -58,6 +58,15 @@ def test_life_cycle(node: Node) -> None:
     assert not Path(node.health_paths.run).exists()
 
 
+def test_process_1_reads_its_files_once(node: Node) -> None:
+    """The units of the routers and of the watcher come together; that takes a quarter of a second each time."""
+    plug("eth1", "eth2")
+    node.run(node.item(config=node.config(health=NAMES)), health=CHECKS)
+    assert node.systemd.reloads == 1
+    node.run(node.item(config=node.config(health=NAMES[:1])), health=CHECKS[:1])
+    assert node.systemd.reloads == 1, "no unit has changed"
+
+
 def test_without_purge_it_stays(node: Node) -> None:
     plug("eth1", "eth2")
     node.run(health=CHECKS)

@@ -14,6 +14,7 @@ import typing as t
 import zipfile
 
 from ansible_collections.weft.fabric.plugins.module_utils import replay
+from ansible_collections.weft.fabric.plugins.module_utils.reconcile import LOCK_FILE
 
 PREFIX = "ansible_collections.weft.fabric.plugins.module_utils"
 
@@ -75,6 +76,8 @@ StartLimitIntervalSec=0
 [Service]
 Type=oneshot
 RemainAfterExit=yes
+# A run that has just enabled this goes on for a while: let it, without a second program of its size beside it.
+ExecStartPre=-/usr/bin/flock --timeout 30 %(lock)s /bin/true
 ExecStart=%(python)s -I %(program)s
 ExecReload=%(python)s -I %(program)s
 TimeoutStartSec=300
@@ -196,6 +199,7 @@ def files(python=None):
         "watcher": WATCHER,
         "trigger": TRIGGER,
         "state": BRIDGES_STATE,
+        "lock": LOCK_FILE,
     }
     result = {PROGRAM: zipapp(), WATCHER: (WATCH_SCRIPT % values).encode("utf-8")}
     for name, text in UNITS.items():

@@ -4,7 +4,8 @@
 """Routers by hand: a host's state as a plain shell script with batches of ip, nft, ovs-vsctl and ovs-ofctl. Pure.
 
 It ends with the same links, bridges, flows, rules, files and daemons as the collection's run. It does not compare,
-prove, save or supervise anything: daemons are plain processes.
+prove or save anything. There are two of it: in one the daemons are plain processes that nobody starts again, in the
+other they are systemd's, as after the collection's run.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ PLACE = "/run/weft-t-routers"
 ADVERTISEMENTS = "/var/lib/weft-fabric/ra"
 HEALTH = "/run/weft-fabric-health"
 
+# Of the daemons that systemd keeps running. A restart of the machine takes the directory along.
+UNIT_DIR = "/run/systemd/system"
+UNITS = "weft-t-routers"
+
 # keepalived calls it at each transition, with the name that its configuration gives.
 NOTIFY = f"""#!/bin/sh
 name=$2
@@ -35,12 +40,28 @@ if [ "$5" = MASTER ]; then
     echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
     conntrackd -C {DIRECTORY}/$name/conntrackd.conf -R
     conntrackd -C {DIRECTORY}/$name/conntrackd.conf -B
-    radvd --config={ADVERTISEMENTS}/$name/radvd.conf --pidfile=$pid
+    if [ -e {UNIT_DIR}/{UNITS}-radvd@.service ]; then
+        systemctl --no-block start {UNITS}-radvd@$name
+    else
+        radvd --config={ADVERTISEMENTS}/$name/radvd.conf --pidfile=$pid
+    fi
 else
     echo 0 > /proc/sys/net/ipv6/conf/all/forwarding
     [ ! -e $pid ] || kill "$(cat $pid)"
+    [ ! -e {UNIT_DIR}/{UNITS}-radvd@.service ] || systemctl --no-block stop {UNITS}-radvd@$name
 fi
 """
+
+# The pid files have to be named: their defaults are the same for every keepalived of the host.
+PIDS = " ".join(
+    f"--{option}={RUN_DIR}/%i/{file}.pid"
+    for option, file in (("pid", "keepalived"), ("vrrp_pid", "vrrp"), ("checkers_pid", "checkers"), ("bfd_pid", "bfd"))
+)
+COMMANDS = {
+    "conntrackd": f"conntrackd -C {DIRECTORY}/%i/conntrackd.conf",
+    "keepalived": f"keepalived --dont-fork --log-console --vrrp --use-file={DIRECTORY}/%i/keepalived.conf {PIDS}",
+    "radvd": f"radvd --nodaemon --config={ADVERTISEMENTS}/%i/radvd.conf --pidfile={RUN_DIR}/%i/radvd.unit.pid",
+}
 
 # Names of ports become numbers here, as a person would look them up. Those in output:"..." would do as they are.
 NUMBERS = (
@@ -135,7 +156,7 @@ def nft_input(table: dict[str, t.Any]) -> str:
 
 def daemon_files(state: State) -> dict[str, str]:
     """Return the files of the daemons and what they read while they run."""
-    files = {"notify": NOTIFY}
+    files = {"notify": NOTIFY, **{f"units/{UNITS}-{name}@.service": unit(name) for name in COMMANDS}}
     for router in state["vrrp_routers"]["routers"]:
         files[f"vrrp/{router['name']}/keepalived.conf"] = router["config"]
         files[f"vrrp/{router['name']}/conntrackd.conf"] = router["conntrackd"]
@@ -151,18 +172,32 @@ def daemons(state: State) -> list[str]:
     """Return the commands that start the daemons; each goes into the background by itself."""
     lines = []
     for router in state["vrrp_routers"]["routers"]:
-        run = f"{RUN_DIR}/{router['name']}"
-        pids = f"--pid={run}/keepalived.pid --vrrp_pid={run}/vrrp.pid"
-        pids += f" --checkers_pid={run}/checkers.pid --bfd_pid={run}/bfd.pid"
         directory = f"{DIRECTORY}/{router['name']}"
         both = f"conntrackd -d -C {directory}/conntrackd.conf"
-        both += f" && keepalived --vrrp --use-file={directory}/keepalived.conf {pids}"
+        both += f" && keepalived --vrrp --use-file={directory}/keepalived.conf {PIDS.replace('%i', router['name'])}"
         lines.append(f"ip netns exec {router['namespace']} sh -c {shlex.quote(both)} </dev/null >>daemons.log 2>&1")
     return lines
 
 
-def make(state: State) -> str:
-    """Return the script."""
+def unit(name: str) -> str:
+    """Return a unit file as a person would write it who wants a daemon for each router, and keeps it running."""
+    kind = "simple" if name == "radvd" else "notify"
+    # Without mounts of its own, which would cost more than all the rest.
+    lines = ["[Service]", f"Type={kind}", "NetworkNamespacePath=/run/netns/qrouter-%i", "PrivateMounts=no"]
+    return lines_of([*lines, f"ExecStart={COMMANDS[name]}", "Restart=always", "RestartSec=1"])
+
+
+def supervised(state: State) -> list[str]:
+    """Return the commands that let systemd start the daemons."""
+    started = [
+        "systemctl start " + " ".join(f"{UNITS}-{name}@{router['name']}" for router in state["vrrp_routers"]["routers"])
+        for name in ("conntrackd", "keepalived")
+    ]
+    return [f"mkdir -p {UNIT_DIR}", f"cp units/* {UNIT_DIR}", "systemctl daemon-reload", *started]
+
+
+def make(state: State, start: list[str]) -> str:
+    """Return the script. start: the commands that start the daemons."""
     parts = [
         "set -e",
         "ip -batch devices",
@@ -188,7 +223,7 @@ def make(state: State) -> str:
         f"cp -r health/. {HEALTH}",
         f"cp notify {PROGRAM}",
         f"chmod 755 {PROGRAM}",
-        *daemons(state),
+        *start,
     ]
     return lines_of(parts)
 
@@ -202,6 +237,10 @@ def running(state: State) -> str:
 def undo(state: State) -> str:
     """Return the script that removes it all, from whatever point it came to."""
     parts = [
+        f"systemctl stop '{UNITS}-*'",
+        f"rm -f {UNIT_DIR}/{UNITS}-*",
+        "systemctl daemon-reload",
+        f"systemctl reset-failed '{UNITS}-*'",
         # A daemon that another was about to start is there the second time.
         f"for turn in 1 2 3; do {running(state)} | xargs -r kill -KILL; done",
         *(f"ovs-appctl ovs/route/del {route['to']}" for route in state["ovs_tunnel_routes"]["routes"]),
@@ -236,7 +275,8 @@ def files(state: State) -> dict[str, str]:
     if state["dhcp_servers"]["servers"]:
         raise ValueError("the script makes no DHCP servers: set enable_dhcp to false")
     return {
-        "make": make(state),
+        "make": make(state, daemons(state)),
+        "make.systemd": make(state, supervised(state)),
         "undo": undo(state),
         "devices": devices_batch(state),
         "devices.undo": undo_batch(state),

@@ -45,7 +45,7 @@ def test_both_nodes_have_all_routers(tmp_path):
     assert first == second
 
 
-@pytest.mark.parametrize("name", ["make", "undo"])
+@pytest.mark.parametrize("name", ["make", "make.systemd", "undo"])
 def test_a_shell_can_read_it(state, name):
     text = router_script.files(state)[name]
     subprocess.run(["sh", "-n"], input=text, text=True, check=True)
@@ -58,6 +58,20 @@ def test_all_files_that_are_read_are_there(state):
         for part in ("sysctl", "batch", "rules"):
             assert f"{item['name']}/{part}" in files[f"{item['name']}/make"]
             assert files[f"{item['name']}/{part}"]
+
+
+def test_both_scripts_start_the_same_daemons(state):
+    files = router_script.files(state)
+    plain, kept = files["make"], files["make.systemd"]
+    for router in state["vrrp_routers"]["routers"]:
+        for daemon in ("conntrackd", "keepalived"):
+            config = f"/{router['name']}/{daemon}.conf"
+            assert plain.count(config) == 1
+            assert kept.count(f"{router_script.UNITS}-{daemon}@{router['name']}") == 1
+            text = files[f"units/{router_script.UNITS}-{daemon}@.service"].replace("%i", router["name"])
+            assert text.count(config) == 1
+            assert "Restart=always" in text
+    assert plain.partition("cp notify")[0] == kept.partition("cp notify")[0]
 
 
 def test_rules_name_their_table(state):

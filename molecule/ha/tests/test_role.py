@@ -55,6 +55,72 @@ def test_exactly_one_node_holds_every_address(router, model):
             assert [found.state(node)[0] for node in (primary, backup)] == ["primary", "backup"]
 
 
+def test_the_preferred_node_wins_an_election_of_all(found, lab):
+    """As at the first run or after a power failure. Preferred nodes are spread over all, and so are the roles then."""
+    preferred, *others = found.nodes
+
+    def start(*nodes):
+        for node in nodes:
+            lab(node).run(f"systemctl start --no-block {found.unit}")
+
+    def stop():
+        for node in found.nodes:
+            lab(node).run(f"systemctl stop {found.unit}")
+        assert found.primaries() == []
+
+    for order in (found.nodes, [*others, preferred]):
+        stop()
+        start(*order)
+        assert found.primary() == preferred
+    # It is a lead and no right: who has the role keeps it.
+    stop()
+    start(*others)
+    first = found.primary()
+    assert first in others
+    start(preferred)
+    wait_for("the preferred node to stand by", lambda: stands_by(found, lab, preferred), 20)
+    assert found.keeps_primary(first, WATCHED)
+    assert fail_over(found) == preferred
+
+
+def stands_by(found, lab, node):
+    return lab(node).try_run(f"grep -q backup {found.run_directory}/state").returncode == 0
+
+
+def test_a_killed_conntrackd_is_back_and_answers(found, lab):
+    """One that is killed leaves a lock and a socket behind, at which the next must not give up."""
+    unit = f"weft-fabric-conntrackd@{found.id}"
+    for node in found.nodes:
+        host = lab(node)
+        before = host.run(f"systemctl show -P MainPID {unit}")
+        host.run(f"systemctl kill --signal=KILL {unit}")
+        wait_for(
+            f"conntrackd on {node}",
+            lambda host=host, before=before: (
+                host.run(f"systemctl show -P MainPID {unit}") != before
+                and host.try_run(f"systemctl is-active -q {unit}").returncode == 0
+            ),
+            10,
+        )
+        assert "cache internal" in found.on(
+            node, f"conntrackd -C /var/lib/weft-fabric/vrrp/{found.id}/conntrackd.conf -s"
+        )
+
+
+def test_daemons_have_the_network_of_their_router_and_the_mounts_of_their_host(found, lab):
+    for node in found.nodes:
+        host = lab(node)
+        for unit in (found.unit, f"weft-fabric-conntrackd@{found.id}"):
+            pid = host.run(f"systemctl show -P MainPID {unit}").strip()
+            kinds = ("net", "mnt")
+            daemon, system = (
+                [host.run(f"readlink /proc/{process}/ns/{kind}").strip() for kind in kinds] for process in (pid, "1")
+            )
+            assert daemon[0] == f"net:[{host.run(f'stat -Lc %i /run/netns/{found.namespace}').strip()}]"
+            assert daemon[0] != system[0]
+            assert daemon[1] == system[1]
+
+
 def test_planned_failover_there_and_back(found, traffic, figure):
     first = found.primary()
     for expected in (other(found, first), first):

@@ -9,6 +9,7 @@ the functions below refuse what is not plainly a name, an address or a number.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 
@@ -121,6 +122,15 @@ def change(lines, netns=None, family=None):
         raise _explain(done.stderr, lines, netns)
 
 
+def change_all(wanted, family=None):
+    """Carry out changes inside namespaces, in a process for each. One that fails keeps no other from its own."""
+    wanted = {name: lines for name, lines in wanted.items() if lines}
+    done = _call_all(wanted, family)
+    for (name, lines), result in zip(wanted.items(), done):
+        if result.returncode != 0:
+            raise _explain(result.stderr, lines, name)
+
+
 def remove(lines, netns=None, family=None):
     """Carry out removals in one process; what is gone already is no failure."""
     if not lines:
@@ -154,11 +164,26 @@ def _explain(stderr, lines, netns):
 
 
 def _call(options, lines, netns, family):
+    with _needed():
+        return command.run(*_batch(options, lines, netns, family))
+
+
+def _call_all(wanted, family):
+    with _needed():
+        return command.run_all([_batch([], lines, name, family) for name, lines in wanted.items()])
+
+
+def _batch(options, lines, netns, family):
     # A batch cannot say -6 in a line, and rules without it are those of IPv4.
     family_option = ["-family", "inet6" if family == 6 else "inet"] if family else []
     words = ["ip"] + options + family_option + (["-netns", netns] if netns else []) + ["-batch", "-"]
+    return words, "".join(line + "\n" for line in lines)
+
+
+@contextlib.contextmanager
+def _needed():
     try:
-        return command.run(words, "".join(line + "\n" for line in lines))
+        yield
     except FileNotFoundError as error:
         raise FabricError(
             "the program ip is missing on this host: install iproute2 (Debian) or iproute (Fedora)"

@@ -121,18 +121,13 @@ class NamespacesEngine(Engine):
         iproute.change(first + _lines(own, SETTINGS))
         iproute.change(_lines(own, SETTINGS, "ip6"), family=6)
         _set_in_kernel(None, own, FINISH)
+        # Inside, sysctls and offloads come before the links are up: no frame is to be sent without them.
+        for phase in (MOVE, CREATE):
+            iproute.change_all({name: _lines(part, phase) for name, part in by_namespace.items()})
         for name, part in by_namespace.items():
-            iproute.change(_lines(part, MOVE), name)
-        for name, part in by_namespace.items():
-            # Inside, sysctls and offloads come before the links are up: no frame is to be sent without them.
-            kernel = [step for step in part if step.phase == KERNEL]
-            first = _lines(part, CREATE)
-            if kernel and first:
-                iproute.change(first, name)
-                first = []
-            _set_in_kernel(name, kernel)
-            iproute.change(first + _lines(part, SETTINGS), name)
-            iproute.change(_lines(part, SETTINGS, "ip6"), name, family=6)
+            _set_in_kernel(name, part)
+        iproute.change_all({name: _lines(part, SETTINGS) for name, part in by_namespace.items()})
+        iproute.change_all({name: _lines(part, SETTINGS, "ip6") for name, part in by_namespace.items()}, family=6)
 
     def _remove(self, steps: t.List[Step]) -> None:
         """Remove inside the namespaces first: after their removal there is no inside."""

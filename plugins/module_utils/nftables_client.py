@@ -10,11 +10,11 @@ not end the run without a word.
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import ctypes
 import functools
 import json
+import os
 import struct
 import typing as t
 
@@ -31,8 +31,6 @@ _TABLE_NAME, _TABLE_FLAGS = 1, 2
 _DORMANT = 1
 _FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 
-# A thread is in a namespace of its own choice.
-_AT_A_TIME = 8
 _MAX_TOLD = 10
 
 # How often a list is begun anew because something changed while it was read.
@@ -117,37 +115,35 @@ def _library() -> ctypes.CDLL:
 def change_all(wanted: t.Mapping[t.Optional[str], t.List[Object]]) -> None:
     """Carry out the commands of each namespace, in one transaction each. One that fails keeps no other from its own.
 
-    Several at a time: each transaction waits until no packet goes by the old rules any more, a tenth of a second.
+    Several at a time, as each transaction waits until no packet goes by the old rules any more, a tenth of a second.
     """
-    with concurrent.futures.ThreadPoolExecutor(_AT_A_TIME) as pool:
-        tasks = [pool.submit(change, namespace, commands) for namespace, commands in wanted.items()]
-    failures = [failure for failure in (task.exception() for task in tasks) if failure is not None]
-    for failure in failures:
-        if not isinstance(failure, FabricError):
-            raise failure
+    missing = [name for name in wanted if name is not None and not os.path.exists(_path(name))]
+    failures = [
+        "namespace %s does not exist: weft.fabric.namespaces makes it, and has to run before" % name for name in missing
+    ]
+    places = [name for name in wanted if name not in missing]
+    try:
+        done = command.run_all([_program(name, wanted[name]) for name in places])
+    except FileNotFoundError:
+        raise FabricError(_INSTALL) from None
+    for name, result in zip(places, done):
+        if result.returncode != 0:
+            place = "the host" if name is None else name
+            reason = " ".join(result.stderr.split()) or "nft ended with code %d" % result.returncode
+            failures.append("nothing was changed in %s: nft refuses the tables: %s" % (place, reason))
     if failures:
         raise FabricError(_told(failures))
 
 
-def _told(failures: t.Sequence[BaseException]) -> str:
+def _told(failures: t.Sequence[str]) -> str:
     rest = "; and %d more" % (len(failures) - _MAX_TOLD) if len(failures) > _MAX_TOLD else ""
-    return "; ".join(str(failure) for failure in failures[:_MAX_TOLD]) + rest
+    return "; ".join(failures[:_MAX_TOLD]) + rest
 
 
-def change(namespace: t.Optional[str], commands: t.List[Object]) -> None:
-    """Carry out commands in one transaction: all of them, or none."""
-    place = "the host" if namespace is None else namespace
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(netns.entered(namespace))
-        except FileNotFoundError:
-            raise FabricError(
-                "namespace %s does not exist: weft.fabric.namespaces makes it, and has to run before" % namespace
-            ) from None
-        try:
-            done = command.run(["nft", "-j", "-f", "-"], json.dumps({"nftables": commands}))
-        except FileNotFoundError:
-            raise FabricError(_INSTALL) from None
-    if done.returncode != 0:
-        reason = " ".join(done.stderr.split()) or "nft ended with code %d" % done.returncode
-        raise FabricError("nothing was changed in %s: nft refuses the tables: %s" % (place, reason))
+def _program(namespace: t.Optional[str], commands: t.List[Object]) -> t.Tuple[t.List[str], str]:
+    inside = [] if namespace is None else ["nsenter", "--net=" + _path(namespace)]
+    return [*inside, "nft", "-j", "-f", "-"], json.dumps({"nftables": commands})
+
+
+def _path(namespace: str) -> str:
+    return os.path.join(netns.NETNS_DIR, namespace)

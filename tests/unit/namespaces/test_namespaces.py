@@ -185,8 +185,12 @@ def test_one_process_for_the_host_and_one_for_each_namespace(monkeypatch: pytest
     many = [inside(veth(peer=f"tap{number}", tx_checksum=False), name=f"weft-t-{number}") for number in range(20)]
     many.append(outside(*[tap(f"wtk{number}") for number in range(200)]))
     calls = count_processes(monkeypatch)
+    batches: list[int] = []
+    run_all = command.run_all
+    monkeypatch.setattr(command, "run_all", lambda programs: batches.append(len(programs)) or run_all(programs))
     run(*many)
-    assert len(calls) == 1 + 20
+    assert [words[0] for words in calls] == ["ip", "sh"], "a shell starts those of the namespaces"
+    assert [number for number in batches if number] == [20]
     calls.clear()
     run(*many, purge=True)
     assert calls == []

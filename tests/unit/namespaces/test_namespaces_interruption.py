@@ -105,7 +105,11 @@ def cut_after(limit: int, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[], boo
             raise Killed
         return done
 
+    def short_all(wanted: dict[str, list[str]], family: int | None) -> list[t.Any]:
+        return [short([], lines, name, family) for name, lines in wanted.items()]
+
     monkeypatch.setattr(iproute, "_call", short)
+    monkeypatch.setattr(iproute, "_call_all", short_all)
     return lambda: left[0] == 0
 
 

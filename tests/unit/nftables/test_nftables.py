@@ -85,7 +85,7 @@ def test_check_mode_changes_nothing_and_diff_has_only_what_differs() -> None:
 def test_nothing_is_written_when_nothing_differs_and_once_for_a_namespace(recorder: list[Sequence[str]]) -> None:
     both = [floating(TWO), floating(ONE, name="weft_other")]
     run(*both)
-    assert [list(words) for words in recorder] == [["nft", "-j", "-f", "-"]]
+    assert [list(words) for words in recorder] == [["nsenter", f"--net=/run/netns/{ROUTER}", "nft", "-j", "-f", "-"]]
     recorder.clear()
     run(*both)
     assert recorder == []

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 import typing as t
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
@@ -63,6 +66,53 @@ def test_a_program_that_hangs_is_killed(
     with pytest.raises(FabricError, match=r"^the program sh did not end within 0\.2 s and was killed \(sh -c .*ps -eo"):
         run(["sh", "-c", script], data)
     assert time.monotonic() - start < 3.5
+
+
+@pytest.fixture
+def chosen(run: command.Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Sequence[str]]:
+    """All programs are run by each of the runners in turn. What it was asked to run."""
+    found: list[Sequence[str]] = []
+
+    def noted(words: Sequence[str], data: str) -> command.Result:
+        found.append(words)
+        return run(words, data)
+
+    monkeypatch.setattr(command, "_runners", [noted])
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return found
+
+
+def test_each_of_many_has_its_words_its_text_and_its_result(chosen: list[Sequence[str]], tmp_path: Path) -> None:
+    evil = "$HOME `id` 'x' \"y\" ; * \\ ü"
+    script = 'cat; printf "%s %s" "$1" "$LANG" >&2; exit "$2"'
+    done = command.run_all([(["sh", "-c", script, "sh", evil, str(n)], f"text {n}\n'$(id)\n") for n in range(40)])
+    assert done == [command.Result(n, f"text {n}\n'$(id)\n", f"{evil} C") for n in range(40)]
+    assert len(chosen) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_program_needs_no_shell(chosen: list[Sequence[str]]) -> None:
+    assert command.run_all([(["cat"], "text\n")])[0].stdout.rstrip() == "text"
+    assert command.run_all([]) == []
+    assert chosen == [["cat"]]
+
+
+def test_many_wait_at_the_same_time(chosen: list[Sequence[str]], tmp_path: Path) -> None:
+    """Each of two ends only when it has seen the other."""
+    script = 'touch "$1/$2"; until [ -e "$1/$3" ]; do sleep 0.01; done'
+    done = command.run_all([(["sh", "-c", script, "sh", str(tmp_path), *pair], "") for pair in ("ab", "ba")])
+    assert [result.returncode for result in done] == [0, 0]
+
+
+def test_a_missing_one_of_many_is_told_of(chosen: list[Sequence[str]]) -> None:
+    with pytest.raises(FileNotFoundError):
+        command.run_all([(["true"], ""), (["weft-there-is-no-such-program"], "")])
+
+
+def test_one_of_many_that_hangs_is_named(chosen: list[Sequence[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "LIMIT", 0.3)
+    with pytest.raises(FabricError, match=r"^the program sleep did not end within 0\.3 s and was killed \(sleep 3\)"):
+        command.run_all([(["true"], ""), (["sleep", "3"], ""), (["true"], "")])
 
 
 def test_a_long_command_is_cut_short() -> None:

@@ -78,7 +78,9 @@ class RouterAdvertisementsEngine(Engine):
         self._check(asked[ra_plan.WRITE])
         if asked[ra_plan.UNIT]:
             vrrp_files.write(self.unit_file, ra_unit.unit_text(self.directory), _FILE_MODE)
-            self.systemd.daemon_reload()
+            # A unit that process 1 has not heard of it reads by itself, when keepalived starts it.
+            if self._current.unit_text is not None or asked[ra_plan.START] or asked[ra_plan.RESTART]:
+                self.systemd.daemon_reload()
         for name in asked[ra_plan.WRITE]:
             for file, text in self.desired[name].files.items():
                 vrrp_files.write(self._path(name, file), text, _FILE_MODE, durable=False)

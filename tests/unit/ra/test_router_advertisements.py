@@ -233,6 +233,19 @@ def test_routers_may_have_links_of_one_name(router: Router, monkeypatch: pytest.
     assert not router.run(*same)["changed"]
 
 
+def test_process_1_reads_the_unit_when_it_has_to(router: Router) -> None:
+    router.run(other(2))
+    assert router.systemd.reloads == 0, "nothing is started yet, and nobody knows another one"
+    unit = router.path / "units/weft-fabric-ra@.service"
+    unit.write_text(unit.read_text() + "# an older version\n")
+    router.run(other(2))
+    assert router.systemd.reloads == 1
+    router.run(purge=True)
+    assert router.systemd.reloads == 2
+    router.run(item())
+    assert router.systemd.reloads == 3
+
+
 def test_a_killed_radvd_is_started(router: Router) -> None:
     router.run(item())
     router.systemd.end(UNIT, 9)

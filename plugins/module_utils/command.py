@@ -8,8 +8,11 @@ A module brings AnsibleModule.run_command, the replay at boot a runner of its ow
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
+import shutil
+import signal
 import tempfile
 import threading
 import typing as t
@@ -63,7 +66,7 @@ def run_all(programs: t.Sequence[t.Tuple[t.Sequence[str], str]]) -> t.List[Resul
     """
     if len(programs) < 2:
         return [run(words, data) for words, data in programs]
-    with tempfile.TemporaryDirectory(prefix="weft-run-") as directory:
+    with _directory() as directory:
         for number, (_words, data) in enumerate(programs):
             _write(directory, "%d.in" % number, data)
         lines = [_line(number, words) for number, (words, _data) in enumerate(programs)]
@@ -72,9 +75,8 @@ def run_all(programs: t.Sequence[t.Tuple[t.Sequence[str], str]]) -> t.List[Resul
         try:
             run(["sh", "-c", 'cd "$1" && . ./all', "sh", directory])
         except FabricError:
-            # The one that left no code is the one that hangs.
-            codes = set(os.listdir(directory))
-            raise hangs(next(w for n, (w, _data) in enumerate(programs) if "%d.code" % n not in codes)) from None
+            hanging = _kill_all(directory)
+            raise hangs(programs[hanging[0]][0] if hanging else ["sh"]) from None
         found = [_result(directory, number) for number in range(len(programs))]
     for (words, _data), result in zip(programs, found):
         if result.returncode == _MISSING:
@@ -82,9 +84,38 @@ def run_all(programs: t.Sequence[t.Tuple[t.Sequence[str], str]]) -> t.List[Resul
     return found
 
 
+@contextlib.contextmanager
+def _directory() -> t.Iterator[str]:
+    """Have a directory for a while. Shells whose programs were killed may still write into it while it is removed."""
+    directory = tempfile.mkdtemp(prefix="weft-run-")
+    try:
+        yield directory
+    finally:
+        for _attempt in range(100):
+            shutil.rmtree(directory, ignore_errors=True)
+            if not os.path.exists(directory):
+                break
+
+
 def _line(number: int, words: t.Sequence[str]) -> str:
     quoted = " ".join(shlex.quote(word) for word in words)
-    return "{1} < {0}.in > {0}.out 2> {0}.err; echo $? > {0}.code\n".format(number, quoted)
+    line = "{1} < {0}.in > {0}.out 2> {0}.err & echo $! > {0}.pid; wait $!; echo $? > {0}.code\n"
+    return line.format(number, quoted)
+
+
+def _kill_all(directory: str) -> t.List[int]:
+    """Kill what run_all() has started and has not ended, and return its numbers."""
+    # First, so that what was to come after them does not start: a shell starts nothing without its input.
+    for name in os.listdir(directory):
+        if name.endswith(".in"):
+            os.unlink(os.path.join(directory, name))
+    names = os.listdir(directory)
+    started = sorted(int(name[: -len(".pid")]) for name in names if name.endswith(".pid"))
+    hanging = [number for number in started if "%d.code" % number not in names]
+    for number in hanging:
+        with contextlib.suppress(ValueError, ProcessLookupError):
+            os.kill(int(_read(directory, "%d.pid" % number)), signal.SIGKILL)
+    return hanging
 
 
 def _write(directory: str, name: str, text: str) -> None:

@@ -30,8 +30,7 @@ from ansible_collections.weft.fabric.plugins.module_utils.disk_gpt import Partit
 from ansible_collections.weft.fabric.plugins.module_utils.disk_progress import Progress
 from ansible_collections.weft.fabric.plugins.module_utils.errors import FabricError
 from ansible_collections.weft.fabric.plugins.module_utils.image_download import Download, hide
-
-HEAD = MIB
+from ansible_collections.weft.fabric.plugins.module_utils.iscsi_target import HEAD, Target
 
 Params = t.Mapping[str, t.Any]
 
@@ -55,8 +54,9 @@ class Place(object):
 class ImageWriter(object):
     """One image, one disk."""
 
-    def __init__(self, params: Params, place: t.Optional[Place] = None):
+    def __init__(self, params: Params, place: t.Optional[Place] = None, target: t.Optional[Target] = None):
         self._params = params
+        self._target = target or Target()
         self._image = params["image"]
         self._place = place or Place()
         self._progress = self._place.progress
@@ -128,7 +128,10 @@ class ImageWriter(object):
         self, disk: Disk, facts: disk_hints.Facts, found: t.Optional[disk_config_drive.Found], todo: t.Sequence[str]
     ) -> None:
         if "image" in todo:
-            self._write_image(disk, facts)
+            if self._params.get("exported_size") is None:
+                self._write_image(disk, facts)
+            else:
+                self._take_over(disk, facts, self._params["exported_size"])
             return
         if "drive" in todo and found is not None:
             # Without its first sector it is no file system, and so there is no mark.
@@ -179,6 +182,25 @@ class ImageWriter(object):
             download.close()
             if source is not None:
                 source.close()
+
+    def _take_over(self, disk: Disk, facts: disk_hints.Facts, size: int) -> None:
+        """Go on where the boot server has written all but the beginning of the image (image_export, image_remote)."""
+        path = head_file(self._place)
+        self._progress.update(phase="finishing", device=facts["name"])
+        try:
+            self._target.stop()
+            try:
+                with open(path, "rb") as stream:
+                    kept = stream.read(HEAD)
+            except FileNotFoundError:
+                kept = b""
+            if not kept.strip(b"\0"):
+                raise FabricError("the boot server has not written all of it. Run again")
+            self._finish(disk, kept, size)
+            os.unlink(path)
+        except (FabricError, OSError) as error:
+            raise self._failure(disk, facts, str(error), True) from error
+        self._result.update(size=size)
 
     def _check_before(self, download: Download, disk: Disk) -> None:
         """Fail, as long as nothing is written, for whatever is known by now."""
@@ -314,6 +336,11 @@ _CHANGES = {
     "drive": "config drive of server %(server)s written",
     "entry": "UEFI boot entry set",
 }
+
+
+def head_file(place: Place) -> str:
+    """Return the file that takes the beginning of an image which the boot server writes."""
+    return os.path.join(place.scratch, "export", "head")
 
 
 def told_mark(mark: disk_config_drive.Mark) -> str:

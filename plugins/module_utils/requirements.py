@@ -19,6 +19,8 @@ PACKAGES = {
     "dnsmasq": ("dnsmasq-base", "dnsmasq"),
     "nginx": ("nginx-light", "nginx"),
     "ipxe": ("ipxe", "ipxe-bootimgs-x86"),
+    "iscsi-ls": ("libiscsi-bin", "libiscsi-utils"),
+    "zstd": ("zstd", "zstd"),
     "ssh-keygen": ("openssh-client", "openssh"),
     "keepalived": ("keepalived", "keepalived"),
     "conntrackd": ("conntrackd", "conntrack-tools"),

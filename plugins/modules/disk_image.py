@@ -79,6 +79,11 @@ options:
       vendor_data:
         description: The file C(vendor_data.json).
         type: dict
+  exported_size:
+    description:
+      - Bytes of the image, if M(weft.fabric.iscsi_image) has written it to the disk that M(weft.fabric.disk_export) has
+        exported. Nothing is loaded then, and what follows the image is done.
+    type: int
   grow:
     description:
       - Whether to let the image's last partition reach to the end of the disk, and its file system where that is ext4.
@@ -113,6 +118,7 @@ options:
     default: true
 seealso:
   - module: weft.fabric.disk_clean
+  - module: weft.fabric.disk_export
   - module: weft.fabric.disk_info
 """
 
@@ -212,6 +218,7 @@ def main():
             server_id=dict(type="str", required=True),
             deployment=dict(type="str"),
             config_drive=dict(type="dict", options=CONFIG_DRIVE),
+            exported_size=dict(type="int"),
             grow=dict(type="bool", default=True),
             boot_mode=dict(type="str", choices=["bios", "uefi"], default="bios"),
             discard=dict(type="bool", default=True),

@@ -27,6 +27,7 @@ options:
       - dnsmasq
       - ip
       - ipxe
+      - iscsi-ls
       - keepalived
       - nft
       - nginx
@@ -36,6 +37,7 @@ options:
       - ping
       - radvd
       - ssh-keygen
+      - zstd
     required: true
   interfaces:
     description:

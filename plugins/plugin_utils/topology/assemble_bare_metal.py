@@ -20,7 +20,7 @@ from .model_bare_metal import NETWORK_PHASES, BareMetal, Flavor, Image, Nic, Nod
 from .problems import Problems
 from .sources import Sources
 
-_NODE_WORDS = ("traits", "boot_mode", "boot_device_readable")
+_NODE_WORDS = ("traits", "boot_mode", "boot_device_readable", "deploy_interface")
 _PROPERTIES = ("cpus", "memory", "disk", "architecture")
 
 

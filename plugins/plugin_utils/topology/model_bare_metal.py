@@ -16,6 +16,8 @@ NetworkKey = tuple[str, str]  # (project, name)
 PROTOCOLS = ("ipmi", "redfish")
 FORMATS = ("raw", "raw.zst", "raw.gz", "qcow2")
 BOOT_MODES = ("bios", "uefi")
+# Who writes a disk: the node itself, or the boot server over iSCSI, which can't take qcow2.
+DEPLOY_INTERFACES = ("direct", "iscsi")
 ARCHITECTURES = ("x86_64", "aarch64")
 
 # A node is in one phase at a time, and its ports are in the VLANs of that phase. Those with a network of their own:
@@ -118,6 +120,7 @@ class Node:
     traits: tuple[str, ...] = ()
     boot_mode: str = "bios"
     boot_device_readable: bool = True
+    deploy_interface: str = "direct"
     timeouts: dict[str, int] = field(default_factory=lambda: dict(TIMEOUTS))
     vars: dict[str, t.Any] = field(default_factory=dict)
 

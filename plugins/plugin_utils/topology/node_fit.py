@@ -21,6 +21,8 @@ def misfit(topology: Topology, server: Server, node: Node) -> str | None:
     image = topology.images.get(server.image)
     if image is not None and image.size is not None and node.disk is not None and image.size > node.disk:
         return f"its disk has {size_text(node.disk)}, and image {image.name} {size_text(image.size)}"
+    if image is not None and image.format == "qcow2" and node.deploy_interface == "iscsi":
+        return f"its deploy_interface is iscsi, which does not write qcow2, and that is what image {image.name} is"
     plugged = plug_plan(topology, server, node)
     return plugged if isinstance(plugged, str) else None
 

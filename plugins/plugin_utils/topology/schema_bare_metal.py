@@ -9,7 +9,7 @@ from . import kinds
 from . import kinds_bare_metal as metal
 from . import kinds_switches as switch_kinds
 from .kinds import Choice, Free, Whole
-from .model_bare_metal import ARCHITECTURES, BOOT_MODES, FORMATS, PROTOCOLS, TIMEOUTS
+from .model_bare_metal import ARCHITECTURES, BOOT_MODES, DEPLOY_INTERFACES, FORMATS, PROTOCOLS, TIMEOUTS
 from .schema_ports import FIXED_IP
 from .shapes import Attribute, ListOf, Named, Resource
 
@@ -152,6 +152,12 @@ NODE = Resource(
         A("traits", _TRAITS, "What else it has, in words that flavors ask for."),
         A("boot_mode", Choice(*BOOT_MODES), "How its firmware boots.", required=True),
         A("boot_device_readable", kinds.BOOLEAN, "Whether its BMC tells what it boots from.", default=True),
+        A(
+            "deploy_interface",
+            Choice(*DEPLOY_INTERFACES),
+            "Who writes its disk: the node itself, or the boot server, over iSCSI.",
+            default="direct",
+        ),
         A("timeouts", NODE_TIMEOUTS, "How long its phases may take."),
         A("vars", Free(dict), "Any Ansible variables of the node; Jinja and !vault are allowed."),
     ),

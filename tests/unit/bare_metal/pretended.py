@@ -44,6 +44,8 @@ MODULES = (
     "boot_files_info",
     "ramdisk_connection",
     "disk_image",
+    "disk_export",
+    "iscsi_image",
     "disk_clean",
     "disk_info",
     "hardware_info",
@@ -53,6 +55,7 @@ SERVICES = ("deployment", "cleaning", "inspection", "rescue")
 TENANTS = {"red": 110, "blue": 120}
 CHECKSUM = "sha256:" + 64 * "a"
 OTHER = "sha256:" + 64 * "b"
+SIZE = 96 << 20
 # What is done to node n1 when a server of project red is deployed to it, in order.
 DEPLOYMENT = [
     "VLAN 150",
@@ -122,6 +125,7 @@ def data(name: str, number: int, holder: Answer | None) -> Answer:
         "timeouts": {"power": 60, "soft_off": 30, "boot": 600, "write": 3600, "stall": 60},
         "root_device": {},
         "boot_device_readable": True,
+        "deploy_interface": "direct",
         "nics": [
             {
                 "name": "nic0",
@@ -385,12 +389,39 @@ class World:
             assert arguments["image"]["url"] == f"http://10.66.100.2/images/{after[1][7:]}.raw"
             name = arguments.get("deployment")
             changed = node["disk"] != after or (name is not None and node["mark"] != name)
+            if changed and node["data"]["deploy_interface"] == "iscsi":
+                assert arguments["exported_size"] == SIZE
+                assert node.pop("exported") == "written"
             if changed:
                 self._noted(state, host, "write")
                 node.update(disk=after, mark=name)
             return {"changed": changed}
 
         return self._in_ramdisk("disk_image", host, what)
+
+    def disk_export(self, host: str, arguments: Answer) -> Answer:
+        def what(state: Answer, node: Answer) -> Answer:
+            assert arguments["address"] == node["data"]["address"]
+            assert arguments["initiator_address"] == "10.66.100.2"
+            needed = node["disk"] != [arguments["server_id"], arguments["image"]["checksum"]]
+            needed = needed or "deployment" in arguments
+            if needed:
+                self._noted(state, host, "export")
+                node["exported"] = arguments["password"]
+            return {"changed": needed, "needed": needed, "port": 3260}
+
+        return self._in_ramdisk("disk_export", host, what)
+
+    def iscsi_image(self, host: str, arguments: Answer) -> Answer:
+        def what(state: Answer, node: Answer) -> Answer:
+            assert arguments["namespace"] == "qboot-deploy-id"
+            assert arguments["password"] == node["exported"] != ""
+            assert arguments["image"]["path"].endswith(f"/images/{arguments['image']['checksum'][7:]}.raw")
+            self._noted(state, host, "write over iSCSI")
+            node["exported"] = "written"
+            return {"changed": True, "size": SIZE}
+
+        return self._in_ramdisk("iscsi_image", host, what)
 
     def disk_clean(self, host: str, arguments: Answer) -> Answer:
         def what(state: Answer, node: Answer) -> Answer:

@@ -82,6 +82,23 @@ def test_an_image_that_is_not_what_its_checksum_says_is_not_served(one: Operator
     assert (one.directory / f"boot/images/{digest}.raw").read_bytes() == b"whole"
 
 
+def test_a_disk_is_written_by_the_boot_server_and_an_image_that_is_there_is_not_written_again(one: Operator) -> None:
+    one.world.change(lambda state: state["nodes"]["n1"]["data"].update(deploy_interface="iscsi"))
+    one.good("server_deploy")
+    place = DEPLOYMENT.index("write")
+    assert one.world.log("n1") == [*DEPLOYMENT[:place], "export", "write over iSCSI", *DEPLOYMENT[place:]]
+    assert "changed=0" in one.good("server_deploy")
+    # A run that ended behind the writing: the image is there whole.
+    record = {"phase": "deployment", "server": "id-of-red", "name": "red/db", "image": None}
+    one.world.change(
+        lambda state: state["nodes"]["n1"].update(power="off", runs=None, boot="ramdisk", vlan=150, record=record)
+    )
+    one.good("server_deploy")
+    assert one.world.log("n1").count("write over iSCSI") == 1
+    one.good("server_rebuild", *RED, "-e", "force=true")
+    assert one.world.log("n1").count("write over iSCSI") == 2
+
+
 @pytest.mark.parametrize(
     ("verb", "words", "error"),
     [
@@ -97,3 +114,11 @@ def test_a_wrong_name_is_one_error_before_any_node_is_touched(
 ) -> None:
     assert error in one.bad(verb, *words)
     assert one.world.load()["log"] == []
+
+
+def test_a_server_that_was_switched_off_is_powered_on_again(one: Operator) -> None:
+    one.good("server_deploy")
+    one.good("node_power", *RED, "-e", "power=off")
+    one.good("server_deploy")
+    assert one.world.log("n1")[-1] == "power on"
+    assert one.world.log("n1").count("write") == 1

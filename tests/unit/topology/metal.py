@@ -85,6 +85,7 @@ COMPLETE: dict[str, t.Any] = {
             "traits": ["ssd", "rack:7"],
             "boot_mode": "uefi",
             "boot_device_readable": False,
+            "deploy_interface": "iscsi",
             "timeouts": {"power": 30, "soft_off": 0, "boot": 300, "write": 600, "stall": 30},
             "vars": {"anything": 1},
             "ansible_port": 2222,

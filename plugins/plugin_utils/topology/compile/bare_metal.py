@@ -56,6 +56,7 @@ def compile_bare_metal(topology: Topology, node: Node) -> Item:
         "timeouts": dict(node.timeouts),
         "root_device": dict(node.root_device),
         "boot_device_readable": node.boot_device_readable,
+        "deploy_interface": node.deploy_interface,
         "networks": networks,
         "nics": [_nic(nic) for nic in node.nics.values()],
         "pxe_mac_addresses": [nic.mac_address for nic in node.pxe_nics],

@@ -14,6 +14,8 @@ PROGRAMS = ("ip", "ovs-vsctl", "ovs-ofctl")
 TRANSLATION = ("nft", "conntrack")
 AVAILABILITY = ("keepalived", "conntrackd")
 BOOT = ("dnsmasq", "nginx", "ipxe")
+# What writes a node's disk over iSCSI. The first comes with the library that does.
+EXPORTED = ("iscsi-ls", "zstd")
 
 
 def compile_requirements(view: HostView) -> dict[str, t.Any]:
@@ -29,6 +31,8 @@ def compile_requirements(view: HostView) -> dict[str, t.Any]:
         programs.append("radvd")
     if any(network.boot_server for network in view.networks):
         programs += (program for program in (*BOOT, "ssh-keygen") if program not in programs)
+        if any(node.deploy_interface == "iscsi" for node in view.topology.nodes.values()):
+            programs += EXPORTED
     interfaces: dict[str, int] = {}
     underlay = view.host.underlay
     if underlay is not None and underlay.interface is not None:

@@ -36,6 +36,8 @@ PACKAGES = (
     "dnsmasq-base",
     "nginx-light",
     "ipxe",
+    "libiscsi-bin",
+    "zstd",
     "haproxy",
     "radvd",
     "ethtool",

@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.weft.fabric.plugins.plugin_utils.bare_metal import ports
 from ansible_collections.weft.fabric.plugins.plugin_utils.bare_metal.plan import VERBS, Refused, plan
 from ansible_collections.weft.fabric.plugins.plugin_utils.bare_metal.scope import server_name
-from ansible_collections.weft.fabric.plugins.plugin_utils.bare_metal.standing import Facts, Wanted, short
+from ansible_collections.weft.fabric.plugins.plugin_utils.bare_metal.standing import Facts, Wanted, is_volume, short
 
 ARGUMENTS = {
     "verb": {"type": "str", "required": True, "choices": list(VERBS)},
@@ -83,7 +83,7 @@ def wanted_of(node):
         address=node["address"],
         server=server.get("id"),
         server_name=server_name(node),
-        image=image.get("checksum"),
+        image=(server.get("volume") or {}).get("uri") or image.get("checksum"),
         image_problem=image.get("problem"),
     )
 
@@ -92,5 +92,6 @@ def line_of(node, facts, standing, vlans):
     """Return a node in one line of a table."""
     record = facts.record
     image = short(record["image"]) if record.get("image") else "adopted" if record.get("adopted") else "-"
+    what = "volume" if is_volume(record.get("image")) else "image"
     columns = (node["name"], server_name(node) or "-", f"power {facts.power}", standing, vlans, f"boot {facts.boot}")
-    return "  ".join((*columns, f"image {image}"))
+    return "  ".join((*columns, f"{what} {image}"))

@@ -19,6 +19,7 @@ description:
   - The nodes of bare metal are hosts as well, in the group C(bare_metal_nodes), and those that are a server in
     C(server_nodes) and in the C(project_NAME) of the server. Their C(ansible_host) is the address that they have
     while they are deployed. How their BMC is reached is in C(weft_node_bmc), with secrets as they stand in the file.
+    How one logs in to the volume that its server boots from is in C(weft_node_volume_auth), if there is one.
     C(weft_node) is what P(weft.fabric.host_state#lookup) knows of a node, compiled when it is used.
   - Each host gets a few small variables only. What a host must look like is compiled when its play asks for it,
     with P(weft.fabric.host_state#lookup).
@@ -247,8 +248,17 @@ def node_variables(topology, node, path):
             "weft_topology": path,
             "weft_node": NODE_STATE,
             "weft_node_bmc": node.bmc,
+            **volume_variables(topology, node),
         }
     )
+
+
+def volume_variables(topology, node):
+    """Return how a node logs in to the volume that its server boots from."""
+    server = topology.server_of.get(node.name)
+    if server is None or server.volume is None or not server.volume.auth:
+        return {}
+    return {"weft_node_volume_auth": server.volume.auth}
 
 
 def deployment_address(topology, node):

@@ -86,6 +86,20 @@ def environment(record: Path | None = None) -> dict[str, str]:
     return found
 
 
+def copy_to(host: str, source: Path, target: str) -> None:
+    """Copy a file to a host of the lab."""
+    words = [
+        str(Path(sys.executable).with_name("ansible")),
+        "-i",
+        str(LAB_INVENTORY),
+        host,
+        "-m",
+        "ansible.builtin.copy",
+    ]
+    words += ["-a", f"src={source} dest={target} mode=0600"]
+    subprocess.run(words, env=environment(), check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=120)
+
+
 def play(playbook: str, inventory: Path, *arguments: str, check: bool = True, seconds: float = 300) -> Play:
     """Run a playbook; a failure is an error unless check is False."""
     with tempfile.TemporaryDirectory(prefix="weft-t-") as directory:

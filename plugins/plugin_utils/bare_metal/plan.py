@@ -12,18 +12,21 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from .standing import RAMDISK, TENANT, Facts, Wanted, contradictions, named, other_image, short, standing
+from .standing import RAMDISK, TENANT, Facts, Wanted, contradictions, is_volume, named, other_image, short, standing
 
 OFF, PORTS, FILES, DEVICE, ON, CONNECT = "off", "ports", "files", "device", "on", "connect"
 WRITE, CLEAN, INSPECT, LEAVE = "write", "clean", "inspect", "leave"
 LOCAL, FORGET, TENANT_PORTS, IDLE_PORTS, DISK, START = "local", "forget", "tenant", "idle", "disk", "start"
+VOLUME, NETWORK = "volume", "network"
 
-VERBS = ("status", "deploy", "rebuild", "delete", "rescue", "unrescue", "inspect", "adopt", "power")
+VERBS = ("status", "deploy", "boot_from_volume", "rebuild", "delete", "rescue", "unrescue", "inspect", "adopt", "power")
 
 #: from off into the ramdisk of a phase
 INTO_RAMDISK = (OFF, PORTS, FILES, DEVICE, ON, CONNECT)
 #: from a written disk into the server's networks
 INTO_TENANT = (TENANT_PORTS, DISK, START)
+#: the same for a server that boots from a volume
+INTO_VOLUME = (TENANT_PORTS, NETWORK, START)
 
 REMEDY_UNKNOWN = (
     "Look at it, and at its switch ports. node_power -e power=off powers it off, -e force=true does all the same"
@@ -68,13 +71,15 @@ def _nothing(found: Plan, facts: Facts, wanted: Wanted, force: bool, power: str)
 
 
 def _deploy(found: Plan, facts: Facts, wanted: Wanted, force: bool, power: str) -> None:
-    _has_server(wanted)
+    _has_image(wanted)
     _nobody_elses(facts, wanted)
     if facts.record.get("phase") == "cleaning":
         raise Refused("its disks are not clean yet. server_delete goes on with that")
     if facts.record.get("phase") == "rescue":
         raise Refused("it is in rescue. node_unrescue ends that")
     if facts.deployed:
+        if is_volume(facts.record.get("image")):
+            raise Refused("it boots from a volume, and the topology says an image. server_delete frees it first")
         if other_image(facts, wanted):
             raise Refused(
                 f"it carries image {short(facts.record['image'])}, and the topology says {short(wanted.image)}. "
@@ -94,11 +99,52 @@ def _deploy(found: Plan, facts: Facts, wanted: Wanted, force: bool, power: str) 
     _write(found, facts)
 
 
-def _rebuild(found: Plan, facts: Facts, wanted: Wanted, force: bool, power: str) -> None:
+def _boot_from_volume(found: Plan, facts: Facts, wanted: Wanted, force: bool, power: str) -> None:
     _has_server(wanted)
+    if not wanted.volume:
+        raise Refused(f"{wanted.server_name} has an image and no volume. server_deploy writes it")
     _nobody_elses(facts, wanted)
     if facts.record.get("phase") == "cleaning":
         raise Refused("its disks are not clean yet. server_delete goes on with that")
+    if facts.deployed:
+        if not is_volume(facts.record.get("image")):
+            raise Refused(
+                f"it carries image {short(facts.record.get('image'))}, and the topology says a volume. server_delete "
+                "frees it first, and all on its disk is lost then"
+            )
+        if other_image(facts, wanted) and not force:
+            raise Refused(
+                f"it boots from {facts.record['image']}, and the topology says {wanted.image}. -e force=true powers it "
+                "off and boots it from there"
+            )
+        found.steps = _to_volume(facts, wanted, force)
+        return
+    if facts.in_tenant and not facts.record and not force:
+        raise Refused(
+            f"its ports are in the networks of {wanted.server_name}, and no run has led it there. -e force=true powers "
+            "it off and boots it from its volume"
+        )
+    _known(facts, force)
+    found.steps = (OFF, VOLUME, *INTO_VOLUME)
+
+
+def _to_volume(facts: Facts, wanted: Wanted, force: bool) -> tuple[str, ...]:
+    """Return what is left to do for a server that boots from a volume."""
+    tells = force or facts.boot != "iscsi"
+    if facts.in_tenant and facts.on and not other_image(facts, wanted):
+        network = facts.device is not None and facts.device not in ("pxe", "http")
+        return (*((VOLUME,) if tells else ()), *((NETWORK,) if network else ()))
+    begin = (OFF,) if not facts.off else ()
+    return (*begin, *((VOLUME,) if tells else ()), *INTO_VOLUME)
+
+
+def _rebuild(found: Plan, facts: Facts, wanted: Wanted, force: bool, power: str) -> None:
+    _has_image(wanted)
+    _nobody_elses(facts, wanted)
+    if facts.record.get("phase") == "cleaning":
+        raise Refused("its disks are not clean yet. server_delete goes on with that")
+    if facts.deployed and is_volume(facts.record.get("image")):
+        raise Refused("it boots from a volume, and the topology says an image. server_delete frees it first")
     _image_known(wanted)
     same = facts.deployed and facts.record.get("image") == wanted.image
     if same and not force and facts.record.get("phase") == TENANT:
@@ -144,6 +190,8 @@ def _delete(found: Plan, facts: Facts, wanted: Wanted, force: bool, power: str) 
 
 
 def _rescue(found: Plan, facts: Facts, wanted: Wanted, force: bool, power: str) -> None:
+    if wanted.volume:
+        raise Refused("it boots from a volume, which the ramdisk does not see. Mend that where it is")
     if found.standing == "rescue" and not force:
         return
     if not facts.deployed and not (facts.in_tenant and force):
@@ -153,6 +201,8 @@ def _rescue(found: Plan, facts: Facts, wanted: Wanted, force: bool, power: str) 
 
 
 def _unrescue(found: Plan, facts: Facts, wanted: Wanted, force: bool, power: str) -> None:
+    if wanted.volume:
+        raise Refused("it boots from a volume, and such a server is not rescued. server_status shows where it stands")
     if facts.record.get("phase") != "rescue":
         if facts.record.get("phase") == TENANT:
             found.steps = _to_tenant(facts)
@@ -179,7 +229,7 @@ def _inspect(found: Plan, facts: Facts, wanted: Wanted, force: bool, power: str)
 
 
 def _adopt(found: Plan, facts: Facts, wanted: Wanted, force: bool, power: str) -> None:
-    _has_server(wanted)
+    _has_image(wanted)
     _nobody_elses(facts, wanted)
     if facts.deployed:
         return
@@ -219,6 +269,12 @@ def _image_known(wanted: Wanted) -> None:
         raise Refused(wanted.image_problem.rstrip("."))
 
 
+def _has_image(wanted: Wanted) -> None:
+    _has_server(wanted)
+    if wanted.volume:
+        raise Refused(f"{wanted.server_name} boots from a volume. server_boot_from_volume does that")
+
+
 def _nobody_elses(facts: Facts, wanted: Wanted) -> None:
     holder = facts.record.get("server")
     if holder and holder != wanted.server:
@@ -237,6 +293,7 @@ _Planner = t.Callable[[Plan, Facts, Wanted, bool, str], None]
 _PLANNERS: dict[str, _Planner] = {
     "status": _nothing,
     "deploy": _deploy,
+    "boot_from_volume": _boot_from_volume,
     "rebuild": _rebuild,
     "delete": _delete,
     "rescue": _rescue,

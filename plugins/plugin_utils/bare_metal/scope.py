@@ -10,8 +10,8 @@ import typing as t
 
 Item = t.Mapping[str, t.Any]
 
-#: what a verb is about when nothing is named: all nodes, those with a server, or nothing at all
-WITHOUT_NAMES = {"status": "all", "deploy": "servers"}
+#: what a verb is about when nothing is named: all nodes, those whose server has one or the other, or nothing at all
+WITHOUT_NAMES = {"status": "all", "deploy": "image", "boot_from_volume": "volume"}
 
 
 class ScopeError(Exception):
@@ -42,7 +42,10 @@ def select(
         return [name for name in nodes if name in chosen]
     if verb not in WITHOUT_NAMES and not limited:
         raise ScopeError("which node? Say -e server=PROJECT/SERVER, -e node=NODE, or limit the run to nodes (-l)")
-    return [name for name in nodes if WITHOUT_NAMES.get(verb) != "servers" or server_name(nodes[name])]
+    has = WITHOUT_NAMES.get(verb)
+    if has not in ("image", "volume"):
+        return list(nodes)
+    return [name for name, node in nodes.items() if (node.get("server") or {}).get(has)]
 
 
 def payloads(nodes: t.Iterable[Item]) -> dict[str, list[Item]]:

@@ -21,9 +21,9 @@ TENANT, IDLE = "tenant", "idle"
 #: where a node can stand, and what that means
 STANDINGS = {
     "idle": "off, in no VLAN, without a server",
-    "active": "on in its server's networks, booted from its disk",
-    "stopped": "its server is on the disk, the ports are in its networks, and it is off",
-    "written": "its server is on the disk, and it is not in the server's networks yet",
+    "active": "on in its server's networks, booted from its disk or volume",
+    "stopped": "its server is on the disk or volume, the ports are in its networks, and it is off",
+    "written": "its server is on the disk or volume, and it is not in the server's networks yet",
     "deployment": "runs the ramdisk, to be written",
     "cleaning": "runs the ramdisk, to be cleaned",
     "inspection": "runs the ramdisk, to be looked at",
@@ -76,10 +76,15 @@ class Wanted:
     #: identifier of the server, where there is one
     server: str | None = None
     server_name: str | None = None
-    #: checksum of its image
+    #: checksum of its image, or which volume it boots from
     image: str | None = None
     #: why nobody knows that checksum, where the topology says where it should be
     image_problem: str | None = None
+
+    @property
+    def volume(self) -> bool:
+        """Whether its server boots from a volume."""
+        return is_volume(self.image)
 
 
 def standing(facts: Facts) -> str:
@@ -115,9 +120,15 @@ def _of_server(facts: Facts, wanted: Wanted) -> list[str]:
             f"it carries server {named(facts.record)}, and the topology says {says}: server_delete cleans it first"
         )
     elif wanted.server and facts.deployed and other_image(facts, wanted):
+        has = "boots from" if is_volume(facts.record["image"]) else "carries image"
         found.append(
-            f"it carries image {short(facts.record['image'])}, and the topology says {short(wanted.image)}: "
-            "server_rebuild writes that"
+            f"it {has} {short(facts.record['image'])}, and the topology says {short(wanted.image)}: "
+            f"{_remedy_of_image(facts, wanted)}"
+        )
+    elif wanted.volume and facts.in_tenant and not facts.record:
+        found.append(
+            f"it is in the networks of {wanted.server_name}, and no run has led it there: server_boot_from_volume "
+            "boots it from its volume"
         )
     elif wanted.server and facts.in_tenant and not facts.record:
         found.append(
@@ -125,6 +136,14 @@ def _of_server(facts: Facts, wanted: Wanted) -> list[str]:
             "server_rebuild writes it"
         )
     return found
+
+
+def _remedy_of_image(facts: Facts, wanted: Wanted) -> str:
+    if wanted.volume and is_volume(facts.record["image"]):
+        return "server_boot_from_volume -e force=true boots it from there"
+    if wanted.volume or is_volume(facts.record["image"]):
+        return "server_delete frees it first"
+    return "server_rebuild writes that"
 
 
 def _of_network(facts: Facts) -> list[str]:
@@ -142,6 +161,8 @@ def _of_boot(facts: Facts, wanted: Wanted) -> list[str]:
     found = []
     if facts.in_tenant and facts.device in ("pxe", "http") and facts.boot != "iscsi":
         found.append("it boots from the network each time: server_deploy says its disk to the BMC")
+    if facts.in_tenant and facts.device == "disk" and facts.boot == "iscsi":
+        found.append("it boots from its disk each time, and not its volume: server_boot_from_volume tells the BMC")
     others = sorted({who for who in facts.fetched_by if who != wanted.address})
     if facts.boot == "ramdisk" and others:
         found.append(
@@ -161,7 +182,14 @@ def named(record: Item) -> str:
     return str(record.get("name") or record.get("server"))
 
 
+def is_volume(image: t.Any) -> bool:
+    """Tell whether what stands for an image is a volume."""
+    return str(image).startswith("iscsi:")
+
+
 def short(checksum: t.Any) -> str:
-    """Return a checksum so that people can compare it."""
+    """Return a checksum so that people can compare it; of a volume all that it is."""
+    if is_volume(checksum):
+        return str(checksum)
     kind, _colon, value = str(checksum).partition(":")
     return f"{kind}:{value[:12]}" if value else str(checksum)

@@ -16,7 +16,7 @@ from .checker import Entry, Read
 from .checksums import find_checksum
 from .kinds_bare_metal import user_data_problem
 from .model import Project, Topology, Where
-from .model_bare_metal import NETWORK_PHASES, BareMetal, Flavor, Image, Nic, Node, Server, ServerNetwork
+from .model_bare_metal import NETWORK_PHASES, BareMetal, Flavor, Image, Nic, Node, Server, ServerNetwork, Volume
 from .problems import Problems
 from .sources import Sources
 
@@ -172,7 +172,8 @@ class BareMetalReader:
         if not self._first(file, entry, known):
             return
         if entry.complete:
-            server = Server(entry.name, project.name, Where(file, entry.line, entry.path), given["image"])
+            server = Server(entry.name, project.name, Where(file, entry.line, entry.path), given.get("image"))
+            server.volume = _volume(given["volume"]) if given.get("volume") else None
             server.node, server.flavor = given.get("node"), given.get("flavor")
             server.networks = [_network(item) for item in given["networks"]]
             server.keys = _unique(given.get("keys"))
@@ -207,6 +208,13 @@ class BareMetalReader:
 
 def _unique(items: t.Iterable[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(items or ()))
+
+
+def _volume(given: Read) -> Volume:
+    address, port = given["target_portal"]
+    names = {"username": "auth_username", "password": "auth_password"}
+    auth = {name: given[word] for name, word in names.items() if given.get(word) is not None}
+    return Volume(address, port, given["target_iqn"], given.get("target_lun", 0), given.get("initiator_iqn"), auth)
 
 
 def _network(given: Read) -> ServerNetwork:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from .check_fixed_ips import check_fixed_ips
+from .check_volumes import Volumes
 from .context import Claims, Context, place
 from .distributed_gateways import distributed_gateways
 from .model import PROVIDER_TYPES, Network
@@ -34,10 +35,12 @@ class _Servers:
         self._context = context
         self._nodes = Claims(context, "the node", "name another node, or a flavor")
         self._gateways = distributed_gateways(context.topology)
+        self._volumes = Volumes(context)
 
     def check(self, server: Server) -> None:
         self._check_place(server)
         self._check_image(server)
+        self._volumes.check(server)
         if not server.networks:
             self._note(server, "a server without networks", "name one: networks: [NAME]", "networks")
         seen: set[str] = set()
@@ -72,6 +75,13 @@ class _Servers:
 
     def _check_image(self, server: Server) -> None:
         context = self._context
+        if server.image is not None and server.volume is not None:
+            message = "image and volume both say what it boots"
+            self._note(server, message, "remove one of them: an image is written to the node's disk", "volume")
+        if server.image is None:
+            if server.volume is None:
+                self._note(server, "neither image nor volume, so nothing would boot", "add image: NAME")
+            return
         if server.image not in context.topology.images and context.sound("images", server.image):
             remedy = context.suggestion(server.image, context.topology.images, "add it to images at the top")
             self._note(server, f"there is no image {server.image!r}", remedy, "image")

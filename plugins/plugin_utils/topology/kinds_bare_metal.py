@@ -9,6 +9,7 @@ import base64
 import binascii
 import re
 import typing as t
+from ipaddress import IPv4Address
 
 from .kinds import Fragment, Free, Kind, Parsed, Text, Wrong, kind_of
 from .kinds_switches import LOGIN, LiteralOrReference, Secret
@@ -174,6 +175,41 @@ class Hint(Kind):
         return {"anyOf": [{"type": "integer", "minimum": 0}, text]} if self._number else text
 
 
+class Portal(Kind):
+    """Where an iSCSI target listens: the value is its address and its port."""
+
+    noun = "the portal of an iSCSI target"
+    _pattern = r"([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?::([0-9]{1,5}))?"
+    _remedy = "write it like 203.0.113.20 or 203.0.113.20:3260; firmware boots by IPv4"
+
+    def parse(self, value: t.Any) -> Parsed:
+        match = re.fullmatch(self._pattern, value) if isinstance(value, str) else None
+        if match is None:
+            raise Wrong(f"{shown(value)} is not {self.noun}", self._remedy)
+        try:
+            address, port = IPv4Address(match[1]), int(match[2] or ISCSI_PORT)
+        except ValueError:
+            raise Wrong(f"{shown(value)} is not {self.noun}", self._remedy) from None
+        if not 1 <= port <= 65_535:
+            raise Wrong(f"{shown(value)} is not {self.noun}: there is no port {port}", self._remedy)
+        return str(address), port
+
+    def schema(self) -> Fragment:
+        return {"type": "string", "pattern": f"^{self._pattern}$", "examples": ["203.0.113.20:3260"]}
+
+
+ISCSI_PORT = 3260
+IQN = Text(
+    "the name of an iSCSI target or initiator",
+    r"iqn\.[0-9]{4}-[0-9]{2}\.[a-z0-9.-]+(?::[a-z0-9.:_-]+)?|(?:eui|naa)\.[0-9A-Fa-f]{16,32}",
+    "write it like iqn.2016-01.example:disk-1",
+    limit=223,
+)
+PORTAL = Portal()
+CHAP_USER = LiteralOrReference(
+    Text("a user name for CHAP", r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,62}", "use letters, digits and '._:@-'", limit=63)
+)
+CHAP_PASSWORD = Secret("password", "vault_volume_password")
 TRAIT = Text("a trait", r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}", "use letters, digits and '_.:-', at most 63", limit=63)
 SYSTEM = Text("a computer system", r"[A-Za-z0-9._/:-]+", "write its identifier, or its path in Redfish", limit=255)
 FINGERPRINT = LiteralOrReference(

@@ -258,6 +258,8 @@ class Port:
     router: tuple[str, str] | None = None  # whose leg it is: (project, name)
     # Scheduled: plugged in at a switch instead of on a host: (node, interface).
     nic: tuple[str, str] | None = None
+    # Whether the firmware behind it boots by what DHCP tells it in this network.
+    boots: bool = False
 
     @property
     def id(self) -> str:

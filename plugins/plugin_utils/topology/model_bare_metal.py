@@ -144,14 +144,32 @@ class ServerNetwork:
     fixed_ips_given: bool = False
 
 
+@dataclass(slots=True)
+class Volume:
+    """A disk behind the network that a server boots from. It is somebody else's: nothing here ever writes it."""
+
+    portal: str  # IPv4 address of the target
+    port: int
+    iqn: str
+    lun: int
+    initiator: str | None = None  # what the node calls itself
+    auth: dict[str, t.Any] = field(default_factory=dict)  # username and password for CHAP, as the file has them
+
+    @property
+    def uri(self) -> str:
+        """Which disk it is, as iPXE writes it."""
+        return f"iscsi:{self.portal}::{self.port}:{self.lun:x}:{self.iqn}"
+
+
 @dataclass
 class Server:
-    """What a tenant wants: an image on a node, in networks of his."""
+    """What a tenant wants: an image or a volume on a node, in networks of his."""
 
     name: str
     project: str
     where: Where
-    image: str
+    image: str | None = None
+    volume: Volume | None = None
     node: str | None = None  # pinned
     flavor: str | None = None
     networks: list[ServerNetwork] = field(default_factory=list)
@@ -165,6 +183,11 @@ class Server:
     @property
     def key(self) -> tuple[str, str]:
         return (self.project, self.name)
+
+    @property
+    def boot_network(self) -> str | None:
+        """The network in which it boots from its volume: the first that the file names."""
+        return self.networks[0].network if self.volume is not None and self.networks else None
 
     def port_name(self, network: str) -> str:
         """Return the name of the server's port in a network: another network beside it changes nothing."""

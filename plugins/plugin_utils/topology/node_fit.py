@@ -18,13 +18,18 @@ def misfit(topology: Topology, server: Server, node: Node) -> str | None:
         reason = _lacks(flavor, node)
         if reason is not None:
             return reason
-    image = topology.images.get(server.image)
+    image = topology.images.get(server.image or "")
     if image is not None and image.size is not None and node.disk is not None and image.size > node.disk:
         return f"its disk has {size_text(node.disk)}, and image {image.name} {size_text(image.size)}"
     if image is not None and image.format == "qcow2" and node.deploy_interface == "iscsi":
         return f"its deploy_interface is iscsi, which does not write qcow2, and that is what image {image.name} is"
     plugged = plug_plan(topology, server, node)
-    return plugged if isinstance(plugged, str) else None
+    if isinstance(plugged, str):
+        return plugged
+    nic = node.nics.get(plugged.get(server.boot_network or "", ""))
+    if nic is not None and not nic.pxe:
+        return f"it would boot from its volume in network {server.boot_network}, and {nic.name} does not boot (pxe)"
+    return None
 
 
 def _lacks(flavor: Flavor, node: Node) -> str | None:

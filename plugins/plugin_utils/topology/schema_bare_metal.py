@@ -174,12 +174,29 @@ SERVER_NETWORK = Resource(
     shorthand="network",
 )
 
+VOLUME = Resource(
+    "volume of the server",
+    (
+        A("target_portal", metal.PORTAL, "Where its iSCSI target listens: ADDRESS or ADDRESS:PORT.", required=True),
+        A("target_iqn", metal.IQN, "The target's name.", required=True),
+        A("target_lun", Whole(0, 16_383), "Which of the target's units it is.", default=0),
+        A("initiator_iqn", metal.IQN, "What the node calls itself. A name with the server's id when not given."),
+        A("auth_username", metal.CHAP_USER, "User name for CHAP."),
+        A(
+            "auth_password",
+            metal.CHAP_PASSWORD,
+            "A Jinja reference, or !vault. A literal one is refused.",
+        ),
+    ),
+)
+
 SERVER = Resource(
     "server",
     (
         A("node", kinds.NAME, "The node it is on. Chosen by flavor when not given."),
         A("flavor", kinds.NAME, "What its node must have."),
-        A("image", kinds.NAME, "What is written to its disk.", required=True),
+        A("image", kinds.NAME, "What is written to its disk. Either this or volume."),
+        A("volume", VOLUME, "What it boots from instead of its disk, over iSCSI."),
         A("networks", ListOf(SERVER_NETWORK), "The networks it is in, each as a name or a mapping.", required=True),
         A("keys", ListOf(metal.PUBLIC_KEY), "Public SSH keys of who may log in."),
         A("user_data", metal.USER_DATA, "What cloud-init is given."),

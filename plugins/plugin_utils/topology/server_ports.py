@@ -40,6 +40,7 @@ def plug_in(topology: Topology, server: Server) -> None:
     for network, nic in server.nics.items():
         port = topology.projects[server.project].ports[server.port_name(network)]
         port.nic, port.mac_address = (node.name, nic), node.nics[nic].mac_address
+        port.boots = network == server.boot_network
 
 
 def add_node_ports(topology: Topology, bare_metal: BareMetal) -> None:
@@ -55,6 +56,18 @@ def add_node_ports(topology: Topology, bare_metal: BareMetal) -> None:
             # One list for all: the node boots from one of its interfaces, and has the same address on each.
             addresses = [FixedIp(subnet.name)]
             ports.extend(_node_port(network, node, nic.name, addresses) for nic in node.pxe_nics)
+    for server in topology.servers():
+        _add_volume_boot(topology, bare_metal, server)
+
+
+def _add_volume_boot(topology: Topology, bare_metal: BareMetal, server: Server) -> None:
+    """Add the boot server to the network in which a server boots from its volume."""
+    if server.boot_network is None:
+        return
+    network = topology.network((server.project, server.boot_network))
+    subnet, ports = boot_subnet(network), topology.node_ports.setdefault(network.key, [])
+    if subnet is not None and not ports:
+        ports.append(_boot_port(network, subnet, bare_metal))
 
 
 def boot_subnet(network: Network) -> Subnet | None:

@@ -56,6 +56,8 @@ TENANTS = {"red": 110, "blue": 120}
 CHECKSUM = "sha256:" + 64 * "a"
 OTHER = "sha256:" + 64 * "b"
 SIZE = 96 << 20
+VOLUME = "iscsi:10.0.1.9::3260:1:iqn.2016-01.example:a"
+MAC = "52:54:00:00:00:11"
 # What is done to node n1 when a server of project red is deployed to it, in order.
 DEPLOYMENT = [
     "VLAN 150",
@@ -91,7 +93,15 @@ def server(project: str, image: str = CHECKSUM) -> Answer:
             "served": f"{image[7:]}.raw",
         },
         "config_drive": {"meta_data": {"uuid": f"id-of-{project}"}, "network_data": {}, "user_data": "secret"},
+        "volume": None,
     }
+
+
+def volume_server(project: str, uri: str = VOLUME) -> Answer:
+    """Return a server that boots from a volume."""
+    iscsi = {"portal": "10.0.1.9", "port": 3260, "target": "iqn.2016-01.example:a", "lun": 1, "initiator": "iqn.x:n1"}
+    volume = {"uri": uri, "iscsi": iscsi, "server": "metal-id", "address": "10.0.0.5", "mac_addresses": [MAC]}
+    return {**server(project), "image": None, "config_drive": None, "volume": volume}
 
 
 def data(name: str, number: int, holder: Answer | None) -> Answer:
@@ -257,8 +267,9 @@ class World:
     @staticmethod
     def _boot(state: Answer, node: Answer, host: str) -> None:
         """Have a node boot what it would: from the network once, or from its disk."""
-        network = node["device"] == "pxe" and node["vlan"] == SERVICE
-        node["runs"] = "ramdisk" if network and node["boot"] == "ramdisk" else "disk"
+        # What a boot server says to boot it says in one VLAN only.
+        says = {("ramdisk", True): "ramdisk", ("iscsi", False): "volume"}.get((node["boot"], node["vlan"] == SERVICE))
+        node["runs"] = says if says and node["device"] == "pxe" else "disk"
         if node["runs"] == "ramdisk":
             node["fetches"] += [
                 "boot.ipxe",
@@ -268,7 +279,7 @@ class World:
                 "identity.cpio",
             ]
         elif node["vlan"] not in TENANTS.values():
-            state["broken"].append(f"{host}: what is on the disk runs in VLAN {node['vlan']}")
+            state["broken"].append(f"{host}: what is on the {node['runs']} runs in VLAN {node['vlan']}")
         if not node["persistent"]:
             node["device"] = "none"
 
@@ -338,6 +349,9 @@ class World:
 
         def what(state: Answer, node: Answer) -> Answer:
             after = {"boot": item["boot"], "record": item.get("record", node["record"])}
+            if item["boot"] == "iscsi":
+                assert (item["server"], item["address"], item["mac_addresses"]) == ("metal-id", "10.0.0.5", [MAC])
+                assert item["iscsi"]["password"] == "very secret"
             if item["boot"] == "absent":
                 after["record"] = None
             changed = bool(item.get("renew")) or {key: node[key] for key in after} != after
@@ -461,6 +475,7 @@ class Operator:
         }
         variables["weft_node"] = variables["weft_node"].replace("WORLD", str(self.world.path))
         variables["weft_node_bmc"] = {"protocol": "ipmi", "password": "{{ 'x' }}"}
+        variables["weft_node_volume_auth"] = {"username": "db", "password": "{{ 'very' }} secret"}
         inventory = {
             "all": {
                 "hosts": {"net1": {}, "leaf1": {"weft_switch_credentials": {"username": "weft"}}},

@@ -15,6 +15,7 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.bare_metal.standing im
 ADDRESS = "10.66.100.11"
 RED, BLUE = "server-of-red", "server-of-blue"
 OLD, NEW = "sha256:old", "sha256:new"
+VOLUME, OTHER_VOLUME = "iscsi:10.0.1.9::3260:1:iqn.2016-01.example:a", "iscsi:10.0.1.9::3260:1:iqn.2016-01.example:b"
 
 #: phases share a network unless the topology says otherwise
 SERVICE = frozenset({"deployment", "cleaning", "inspection", "rescue"})
@@ -79,8 +80,8 @@ class Machine:
         """The rules."""
         if self.power == "on" and self.runs == "ramdisk" and self.place not in SERVICE:
             raise Broken(f"the ramdisk is on in {self.place}: {self.log}")
-        if self.power == "on" and self.runs == "disk" and self.place != "tenant":
-            raise Broken(f"what is on the disk runs in {self.place}: {self.log}")
+        if self.power == "on" and self.runs in ("disk", "volume") and self.place != "tenant":
+            raise Broken(f"what is on the {self.runs} runs in {self.place}: {self.log}")
 
     # the steps
 
@@ -110,6 +111,8 @@ class Machine:
         if self.power != "on":
             self.power = "on"
             self.runs = "ramdisk" if self.boot == "ramdisk" and self.place in SERVICE else "disk"
+            if self.boot == "iscsi" and self.place == "tenant":
+                self.runs = "volume"
             self.fetched += self.runs == "ramdisk"
 
     def _start(self, found: Plan, want: Wanted) -> None:
@@ -151,6 +154,14 @@ class Machine:
 
     def _idle(self, found: Plan, want: Wanted) -> None:
         self._move("idle")
+
+    def _volume(self, found: Plan, want: Wanted) -> None:
+        assert want.volume
+        self.boot, self.fetched = "iscsi", 0
+        self.record = {"phase": "tenant", "server": want.server, "image": want.image}
+
+    def _network(self, found: Plan, want: Wanted) -> None:
+        self.device = "pxe"
 
     def _disk(self, found: Plan, want: Wanted) -> None:
         self.device = "disk"

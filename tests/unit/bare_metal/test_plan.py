@@ -26,8 +26,10 @@ from ansible_collections.weft.fabric.tests.unit.bare_metal.pretended_node import
     BLUE,
     NEW,
     OLD,
+    OTHER_VOLUME,
     PLACES,
     RED,
+    VOLUME,
     Machine,
     wanted,
 )
@@ -37,9 +39,9 @@ BOOTS = ("local", "ramdisk", "absent", "iscsi")
 PHASES = (None, "tenant", "deployment", "cleaning", "inspection", "rescue")
 RECORDS: list[dict[str, t.Any]] = [{}] + [
     {"phase": phase, "server": server, "image": image}
-    for phase, server, image in itertools.product(PHASES[1:], (None, RED, BLUE), (None, OLD, NEW))
+    for phase, server, image in itertools.product(PHASES[1:], (None, RED, BLUE), (None, OLD, NEW, VOLUME))
 ]
-WANTS = (wanted(), wanted(None), wanted(image=NEW))
+WANTS = (wanted(), wanted(None), wanted(image=NEW), wanted(image=VOLUME))
 LONGEST = 20
 
 
@@ -187,6 +189,80 @@ def test_what_is_another_servers_is_never_written_over() -> None:
         assert machine.disk == (RED, OLD)
 
 
+def booted(server: str = RED) -> Machine:
+    machine = Machine()
+    machine.run("boot_from_volume", wanted(server, VOLUME))
+    return machine
+
+
+def test_a_server_boots_from_its_volume_and_its_disk_is_not_touched() -> None:
+    machine, want = booted(), wanted(image=VOLUME)
+    assert (machine.power, machine.place, machine.runs, machine.writes) == ("on", "tenant", "volume", 0)
+    assert machine.device == "pxe"
+    assert standing(machine.facts()) == "active"
+    assert contradictions(machine.facts(), want) == []
+    before = len(machine.log)
+    machine.run("boot_from_volume", want)
+    machine.run("power", want, power="on")
+    assert len(machine.log) == before
+    machine.run("power", want, power="off")
+    machine.run("boot_from_volume", want)
+    assert machine.runs == "volume"
+
+
+def test_a_volume_whose_password_is_new_is_told_without_a_restart() -> None:
+    machine, before = booted(), len(booted().log)
+    machine.run("boot_from_volume", wanted(image=VOLUME), force=True)
+    assert machine.log[before:] == ["volume"]
+
+
+def test_a_bmc_that_would_boot_the_disk_is_told_again() -> None:
+    machine, want = booted(), wanted(image=VOLUME)
+    machine.device = "disk"
+    assert "boots from its disk each time" in " ".join(contradictions(machine.facts(), want))
+    machine.run("boot_from_volume", want)
+    assert machine.device == "pxe"
+
+
+def test_a_boot_from_a_volume_that_is_stopped_anywhere_ends_well_when_it_is_run_again() -> None:
+    for stop, again in itertools.product(range(LONGEST), range(LONGEST)):
+        machine = Machine()
+        machine.run("boot_from_volume", wanted(image=VOLUME), stop_after=stop)
+        machine.run("boot_from_volume", wanted(image=VOLUME), stop_after=again)
+        machine.run("boot_from_volume", wanted(image=VOLUME))
+        assert {**dataclasses.asdict(machine), "log": []} == {**dataclasses.asdict(booted()), "log": []}
+
+
+def test_another_volume_needs_force_and_an_image_a_deletion() -> None:
+    machine = booted()
+    with pytest.raises(Refused, match="force=true"):
+        machine.run("boot_from_volume", wanted(image=OTHER_VOLUME))
+    machine.run("boot_from_volume", wanted(image=OTHER_VOLUME), force=True)
+    assert machine.record["image"] == OTHER_VOLUME
+    for verb in ("deploy", "rebuild"):
+        with pytest.raises(Refused, match="server_delete frees it first"):
+            machine.run(verb, wanted())
+    with pytest.raises(Refused, match="server_delete"):
+        deployed().run("boot_from_volume", wanted(image=VOLUME))
+    with pytest.raises(Refused, match="still carries server"):
+        booted(BLUE).run("boot_from_volume", wanted(image=VOLUME))
+
+
+@pytest.mark.parametrize("verb", ["deploy", "rebuild", "adopt", "rescue", "unrescue"])
+def test_what_is_about_disks_is_refused_to_a_server_that_boots_from_a_volume(verb: str) -> None:
+    with pytest.raises(Refused, match="volume"):
+        booted().run(verb, wanted(image=VOLUME), force=True)
+    with pytest.raises(Refused, match="server_deploy"):
+        Machine().run("boot_from_volume", wanted())
+
+
+def test_a_node_that_ran_a_tenants_system_is_cleaned_though_it_booted_from_a_volume() -> None:
+    machine = booted()
+    machine.run("delete", wanted(image=VOLUME))
+    assert "clean" in machine.log
+    assert (machine.power, machine.place, machine.boot, machine.record) == ("off", "idle", "absent", {})
+
+
 def test_another_image_is_written_by_rebuild_only() -> None:
     machine = deployed()
     with pytest.raises(Refused, match="server_rebuild"):
@@ -261,6 +337,7 @@ def test_what_is_on_in_a_strange_vlan_is_left_alone() -> None:
             Facts("on", PLACES["tenant"], "local", {"phase": "tenant", "server": RED, "image": OLD}, "pxe"),
             "boots from the network each time",
         ),
+        (Facts("on", PLACES["tenant"], "iscsi", {"phase": "tenant", "server": RED, "image": VOLUME}), "server_delete"),
         (
             Facts("on", PLACES["deployment"], "ramdisk", {"phase": "deployment"}, None, (ADDRESS, "10.66.100.66")),
             "fetched by 10.66.100.66 as well",
@@ -272,8 +349,10 @@ def test_contradictions(facts: Facts, words: str) -> None:
 
 
 @settings(max_examples=300)
-@given(st.lists(st.tuples(st.sampled_from(["deploy", "delete", "rebuild", "rescue", "unrescue", "inspect"]),
-                          st.integers(0, LONGEST), st.sampled_from([RED, BLUE, None]), st.sampled_from([OLD, NEW])),
+@given(st.lists(st.tuples(st.sampled_from(["deploy", "boot_from_volume", "delete", "rebuild", "rescue", "unrescue",
+                                           "inspect"]),
+                          st.integers(0, LONGEST), st.sampled_from([RED, BLUE, None]),
+                          st.sampled_from([OLD, NEW, VOLUME, OTHER_VOLUME])),
                 max_size=8))  # fmt: skip
 def test_any_history_ends_with_a_clean_node_or_a_server(history: list[tuple[str, int, str | None, str]]) -> None:
     """Whatever verbs were run and stopped, whoever asked: no rule is broken, and deletion and deployment still work."""

@@ -9,7 +9,13 @@ import hashlib
 
 import pytest
 
-from ansible_collections.weft.fabric.tests.unit.bare_metal.pretended import DEPLOYMENT, RED, Operator
+from ansible_collections.weft.fabric.tests.unit.bare_metal.pretended import (
+    DEPLOYMENT,
+    RED,
+    VOLUME,
+    Operator,
+    volume_server,
+)
 
 
 def test_servers_are_deployed_and_then_left_alone(operator: Operator) -> None:
@@ -122,3 +128,50 @@ def test_a_server_that_was_switched_off_is_powered_on_again(one: Operator) -> No
     one.good("server_deploy")
     assert one.world.log("n1")[-1] == "power on"
     assert one.world.log("n1").count("write") == 1
+
+
+def test_a_server_boots_from_a_volume_and_its_node_is_cleaned_afterwards(one: Operator) -> None:
+    one.world.change(lambda state: state["nodes"]["n1"]["data"].update(server=volume_server("red")))
+    assert "server_boot_from_volume" in one.bad("server_deploy", *RED)
+    assert "changed=0" not in one.good("server_boot_from_volume", "--check")
+    assert one.world.load()["log"] == []
+    one.good("server_boot_from_volume", "-vvv")
+    booted = ["files iscsi for tenant", "VLAN 110", "boot pxe", "power on"]
+    assert one.world.log("n1") == booted
+    assert (one.world.node("n1")["runs"], one.world.node("n1")["persistent"]) == ("volume", True)
+    assert "changed=0" in one.good("server_boot_from_volume")
+    assert f"volume {VOLUME}" in one.good("server_status")
+    one.good("server_delete", *RED)
+    assert one.world.log("n1")[len(booted) :] == [
+        "power off softly",
+        "VLAN 150",
+        "files ramdisk for cleaning",
+        "boot pxe",
+        "power on",
+        "connect",
+        "clean metadata",
+        "poweroff inside",
+        "files absent",
+        "VLAN None",
+    ]
+
+
+def test_a_server_that_runs_is_not_switched_off_because_it_could_not_be_told_something(one: Operator) -> None:
+    one.world.change(lambda state: state["nodes"]["n1"]["data"].update(server=volume_server("red")))
+    one.world.change(lambda state: state.update(faults={"n1:switch_ports": "it is out of order"}))
+    assert "It is off, and in no network of a tenant" in one.bad("server_boot_from_volume")
+    one.world.change(lambda state: state.update(faults={}))
+    one.good("server_boot_from_volume")
+    one.world.change(lambda state: state.update(faults={"n1:boot_files": "it is out of order"}))
+    assert "It runs on as before" in one.bad("server_boot_from_volume", "-e", "force=true")
+    assert one.world.node("n1")["runs"] == "volume"
+
+
+def test_deploying_all_leaves_those_with_volumes_alone_and_the_other_way_round(operator: Operator) -> None:
+    operator.world.change(lambda state: state["nodes"]["n1"]["data"].update(server=volume_server("red")))
+    operator.good("server_deploy")
+    assert operator.world.log("n1") == []
+    before = operator.world.log("n2")
+    operator.good("server_boot_from_volume")
+    assert operator.world.node("n1")["runs"] == "volume"
+    assert operator.world.log("n2") == before

@@ -196,7 +196,7 @@ class BootNet:
 
     # servers
 
-    def server(self, *names: str, **changes: t.Any) -> Item:
+    def server(self, *names: str, volumes: bool = False, **changes: t.Any) -> Item:
         """Return the item of the boot server for some nodes; all of them unless some are named."""
         nodes = [node(name) for name in names or MACS]
         item = {
@@ -210,7 +210,7 @@ class BootNet:
             "lease_time": 3600,
             "nodes": nodes,
         }
-        return with_texts({**item, **changes}, {}, self.paths, str(ROOT / "syslog"))
+        return with_texts({**item, **changes}, {}, self.paths, str(ROOT / "syslog"), volumes)
 
     def engine(self, *servers: Item, purge: bool = False) -> BootServersEngine:
         return BootServersEngine({"servers": list(servers), "purge": purge}, self.systemd, self.paths)

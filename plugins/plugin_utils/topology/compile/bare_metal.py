@@ -29,6 +29,7 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model_bare_me
     Nic,
     Node,
     Server,
+    Volume,
 )
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model_switches import NetworkKey, Switch
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.node_vlans import phase_network, phase_vlan
@@ -149,8 +150,27 @@ def _server(topology: Topology, server: Server) -> Item:
         "project": server.project,
         "hostname": server.hostname,
         "addresses": [str(address) for port in ports for address in port.addresses],
-        "image": _image(topology.images[server.image]),
-        "config_drive": config_drive.compile_config_drive(topology, server, ports),
+        "image": None if server.image is None else _image(topology.images[server.image]),
+        "config_drive": None if server.volume else config_drive.compile_config_drive(topology, server, ports),
+        "volume": None if server.volume is None else _volume(topology, server, server.volume, ports[0]),
+    }
+
+
+def _volume(topology: Topology, server: Server, volume: Volume, port: Port) -> Item:
+    """Return what a server boots from, and what its boot server in its own network keeps for it."""
+    return {
+        "uri": volume.uri,
+        "iscsi": {
+            "portal": volume.portal,
+            "port": volume.port,
+            "target": volume.iqn,
+            "lun": volume.lun,
+            "initiator": volume.initiator
+            or f"iqn.2026-01.weft.fabric:{resource_id(server.project, 'servers', server.name)}",
+        },
+        "server": topology.network((port.project, port.network)).id,
+        "address": str(next(address for address in port.addresses if address.version == 4)),
+        "mac_addresses": [port.mac_address],
     }
 
 

@@ -29,19 +29,26 @@ def compile_boot_servers(view: HostView, templates: t.Mapping[str, str]) -> Item
     """Return the arguments of boot_servers. templates replaces the collection's own."""
     return {
         "servers": [
-            with_texts(_server(network, network.boot_server), templates)
+            with_texts(_server(network, network.boot_server), templates, volumes=has_volumes(network))
             for network in view.networks
             if network.boot_server is not None
         ]
     }
 
 
+def has_volumes(network: NetworkView) -> bool:
+    """Tell whether nodes boot here from volumes, in a tenant's network, and are not deployed."""
+    return any(port.boots for port in network.ports)
+
+
 def ra_prefix(network: NetworkView) -> IPv6Network | None:
     """Return the prefix that the boot server tells of, so that nobody waits for a router; None: a router does.
 
     iPXE waits many seconds for one unless it hears that there is nothing. The prefix is of the unique local kind
-    (RFC 4193), made from the network's id.
+    (RFC 4193), made from the network's id. A tenant's network has what its routers tell, and nothing of ours.
     """
+    if has_volumes(network):
+        return None
     sixes = {name for name, subnet in network.network.subnets.items() if subnet.ip_version == 6}
     if any(fixed.subnet in sixes for port in network.ports if port.router for fixed in port.fixed_ips):
         return None
@@ -69,12 +76,12 @@ def _nodes(network: NetworkView) -> list[Item]:
     """Return the nodes by name, each with its address and the interfaces that it may boot from."""
     found: dict[str, list[Port]] = {}
     for port in network.ports:
-        if port.device_owner == DEPLOYMENT_OWNER and port.nic is not None:
+        if (port.device_owner == DEPLOYMENT_OWNER or port.boots) and port.nic is not None:
             found.setdefault(port.nic[0], []).append(port)
     return [
         {
             "name": node,
-            "address": str(ports[0].addresses[0]),
+            "address": str(next(address for address in ports[0].addresses if address.version == 4)),
             "mac_addresses": sorted(port.mac_address for port in ports),
         }
         for node, ports in sorted(found.items())

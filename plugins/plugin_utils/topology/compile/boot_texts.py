@@ -21,9 +21,18 @@ SYSLOG = "/dev/log"
 Item = dict[str, t.Any]
 
 
-def with_texts(item: Item, templates: t.Mapping[str, str], paths: Paths | None = None, syslog: str = SYSLOG) -> Item:
-    """Return a server of boot_servers with its configurations and scripts. templates replaces the collection's own."""
-    values = _variables(item, paths or Paths(), syslog)
+def with_texts(
+    item: Item,
+    templates: t.Mapping[str, str],
+    paths: Paths | None = None,
+    syslog: str = SYSLOG,
+    volumes: bool = False,
+) -> Item:
+    """Return a server of boot_servers with its configurations and scripts. templates replaces the collection's own.
+
+    volumes: nodes boot here from volumes only, in a network whose DHCP is somebody else's.
+    """
+    values = {**_variables(item, paths or Paths(), syslog), "volumes": volumes}
 
     def text(template: str) -> str:
         return render(template, templates.get(template), **values)

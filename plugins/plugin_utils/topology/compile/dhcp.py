@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.weft.fabric.plugins.module_utils.netboot_desired import url
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile import dhcp_options, names
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.template import render
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view import (
@@ -20,9 +21,13 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.compile.view 
     NetworkView,
 )
 from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model import Port, Subnet
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model_bare_metal import BOOT_SERVER_OWNER, HTTP_PORT
 
 DIRECTORY = "/var/lib/weft-fabric/dhcp"
 TEMPLATE = "dnsmasq.conf.j2"
+
+#: the tag of ports whose firmware is told of the boot server
+BOOTS = "boots"
 
 _LEASES_MAX = 1 << 24
 
@@ -65,7 +70,17 @@ def _variables(network: NetworkView, local: LocalPort, interface: str, subnets: 
         "ranges": [_range(subnet) for subnet in subnets],
         "lease_max": min(sum(subnet.cidr.num_addresses for subnet in subnets), _LEASES_MAX),
         "directory": f"{DIRECTORY}/{network.network.id}",
+        "boot_server": _boot_server(network),
     }
+
+
+def _boot_server(network: NetworkView) -> Item | None:
+    """Return where the ports find their loader that boot from a volume; None: there are none."""
+    port = next((port for port in network.ports if port.device_owner == BOOT_SERVER_OWNER), None)
+    if port is None or not any(port.boots for port in network.ports):
+        return None
+    address = str(port.addresses[0])
+    return {"address": address, "url": url(address, HTTP_PORT), "tag": BOOTS}
 
 
 def _range(subnet: Subnet) -> Item:
@@ -89,6 +104,8 @@ def _host(port: Port, subnets: list[Subnet]) -> Item | None:
     first_v4 = [str(address) for address in addresses if address.version == 4][:1]
     all_v6 = [str(address) for address in addresses if address.version == 6]
     tags = [dhcp_options.port_tag(port)] if port.extra_dhcp_opts else []
+    if port.boots:
+        tags.append(BOOTS)
     if not (first_v4 or all_v6 or tags):
         return None
     return {"mac": port.mac_address, "hostname": _label(port), "addresses": first_v4 + all_v6, "tags": tags}

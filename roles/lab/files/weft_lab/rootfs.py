@@ -38,6 +38,8 @@ PACKAGES = (
     "ipxe",
     "libiscsi-bin",
     "zstd",
+    # A volume that nodes boot from is on a tenant's machine.
+    "tgt",
     "haproxy",
     "radvd",
     "ethtool",
@@ -90,6 +92,7 @@ UNWANTED = (
     "haproxy.service",
     "radvd.service",
     "nginx.service",
+    "tgt.service",
     "iperf3.service",
     "nftables.service",
     "networking.service",

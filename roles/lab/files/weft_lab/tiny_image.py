@@ -33,6 +33,8 @@ PACKAGES = (
     "busybox-static",
     "dropbear-bin",
     "jq",
+    # What makes a volume boot that holds it.
+    "open-iscsi",
     # What makes it.
     "dosfstools",
     "e2fsprogs",
@@ -57,7 +59,8 @@ MODULES = (
     "nls_utf8",
     "isofs",
 )
-GRUB_MODULES = ("part_gpt", "fat", "normal", "linux", "configfile", "serial", "terminal", "boot")
+VOLUME_MODULES = ("iscsi_ibft", "iscsi_tcp", "sd_mod")
+GRUB_MODULES = ("part_gpt", "fat", "normal", "linux", "configfile", "serial", "terminal", "boot", "test")
 PROGRAMS = ("usr/sbin/dropbear", "usr/bin/dropbearkey", "usr/bin/jq")
 SCRIPTS = ("start", "stop", "dhcp", "sshd", "user-data")
 SECTOR = 512
@@ -114,7 +117,7 @@ def publish(made: Path, cache: Path) -> None:
     told = {"recipe": recipe_id(), "checksum": f"sha256:{digest}", "size": SIZE * SECTOR, "raw": f"sha256:{raw}"}
     (made / "tiny.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     (cache / "tiny.json").unlink(missing_ok=True)
-    for name in ("tiny.vmlinuz", "tiny.initrd", NAME, f"{NAME}.sha256", "tiny.json"):
+    for name in ("tiny.vmlinuz", "tiny.initrd", "tiny.volume", NAME, f"{NAME}.sha256", "tiny.json"):
         (made / name).replace(cache / name)
 
 
@@ -136,6 +139,7 @@ class Builder:
         self.work.mkdir()
         shutil.copyfile(self.kernel, self.work / "tiny.vmlinuz")
         self.make_early()
+        self.make_volume()
         self.make_root()
         self.make_boot()
         self.make_disk()
@@ -162,15 +166,34 @@ class Builder:
         shutil.copy(self.tree / "bin/busybox", top / "bin/busybox")
         (top / "bin/sh").symlink_to("busybox")
         install(FILES / "early", top / "init")
-        names = []
-        for module in self.module_files():
-            shutil.copy(module, top / "modules" / module.name)
-            names.append(module.name)
-        (top / "modules/order").write_text("\n".join(names) + "\n", encoding="utf-8")
-        archive = "cd early && busybox find . | busybox cpio -o -H newc -R 0:0 >../tiny.initrd"
-        self.inside("busybox", "sh", "-c", archive)
+        self.copy_modules(self.module_files(MODULES), top / "modules", "order")
+        self.archive("early", "tiny.initrd")
 
-    def module_files(self) -> list[Path]:
+    def make_volume(self) -> None:
+        """What the initial RAM file system needs besides to find its disk behind the network; a file of its own.
+
+        Whoever puts the image onto a volume puts this beside the kernel, as /volume.
+        """
+        top = self.work / "volume"
+        (top / "modules").mkdir(parents=True)
+        install(FILES / "volume", top / "volume")
+        has = self.module_files(MODULES)
+        needed = [one for one in self.module_files((*MODULES, *VOLUME_MODULES)) if one not in has]
+        self.copy_modules(needed, top / "modules", "volume")
+        self.copy_with_libraries("sbin/iscsistart", top)
+        self.archive("volume", "tiny.volume")
+
+    @staticmethod
+    def copy_modules(files: list[Path], place: Path, order: str) -> None:
+        for module in files:
+            shutil.copy(module, place / module.name)
+        (place / order).write_text("".join(f"{module.name}\n" for module in files), encoding="utf-8")
+
+    def archive(self, directory: str, name: str) -> None:
+        words = f"cd {directory} && busybox find . | busybox cpio -o -H newc -R 0:0 >../{name}"
+        self.inside("busybox", "sh", "-c", words)
+
+    def module_files(self, wanted: tuple[str, ...]) -> list[Path]:
         """The modules and what each needs, in an order in which they can be loaded."""
         run(["chroot", str(self.tree), "depmod", self.version])
         home = self.tree / "lib/modules" / self.version
@@ -179,7 +202,7 @@ class Builder:
             path, _colon, others = line.partition(":")
             needs[module_name(path)] = path, others.split()
         found: list[str] = []
-        for name in MODULES:
+        for name in wanted:
             if name not in needs:
                 raise LabError(f"tiny: Debian's kernel {self.version} has no module {name}")
             path, deeper = needs[name]

@@ -130,13 +130,14 @@ def measure(directory: Path, form: str) -> float:
 
 def run() -> None:
     build()
-    ratios = []
+    ratios = {}
     for form in ("raw.zst", "raw"):
         directory = Path(tempfile.mkdtemp(prefix="weft-node-"))
         try:
             with private_network():
-                ratios.append(measure(directory, form))
+                ratios[form] = measure(directory, form)
         finally:
             shutil.rmtree(directory)
-    if min(ratios) < LEAST:
+    # Of the other, each byte of the disk is hashed, which by hand nobody does.
+    if ratios["raw.zst"] < LEAST:
         raise SystemExit(1)

@@ -30,6 +30,8 @@ REMEDIES = {
     ".ipxe": "Compare the MAC addresses of its NICs with the topology",
     "": "Look at its console",
 }
+#: verbs of which the playbook is called node_ and not server_
+OF_NODES = ("adopt", "inspect", "power", "rescue", "unrescue")
 AGAIN = "Then run {command} again: it goes on from where the node stands"
 
 
@@ -68,7 +70,7 @@ def text(
     if task.endswith("Wait for its ramdisk"):
         lack, remedy = how_far(node, fetches)
         cause = f"{cause}; {lack}"
-    command = verb if verb.startswith("node_") else f"server_{verb}"
+    command = f"{'node' if verb in OF_NODES else 'server'}_{verb}"
     parts = [f"{node['name']}: {_lower(task.rpartition(' : ')[2])} failed: {cause}", left(power, in_tenant)]
     parts.append(remedy or "Mend that")
     parts.append(AGAIN.format(command=command))

@@ -102,6 +102,7 @@ def test_an_error_says_all_that_one_has_to_know() -> None:
     assert said.startswith("n1: wait for its ramdisk failed: in vain; it has fetched nothing by HTTP: ")
     assert "It is off, and in no network of a tenant." in said
     assert said.endswith("Then run server_deploy again: it goes on from where the node stands.")
+    assert "Then run node_inspect again" in text(NODE, "inspect", "Look", "stuck", [], "off")
     assert "IT MAY BE ON: its BMC says unknown" in text(NODE, "delete", "Power it off", "stuck", [], "unknown", True)
 
 

@@ -66,6 +66,12 @@ def plug_in(name: str, addresses: dict[int, str], mac: str, gateway_mac: str, ne
         ip(f"neigh replace {subnet.gateway_ip} lladdr {gateway_mac} dev eth0 nud permanent", namespace=name)
 
 
+def centre_of(found: Topology, network: Network) -> str:
+    """Return the MAC address of the centralised part of a router in a network."""
+    ports = found.router_ports[network.key]
+    return next(port.mac_address for port in ports if port.device_owner == ROUTER_SNAT_OWNER)
+
+
 @pytest.fixture(scope="module")
 def fabric() -> t.Iterator[Topology]:
     with private_network():
@@ -74,7 +80,7 @@ def fabric() -> t.Iterator[Topology]:
         routed.wire(found, "net1")
         public, rack = found.network(("admin", "public")), found.network(("blue", "rack"))
         routed.add_world(public, public.local_vlan or 0)
-        centre = next(p.mac_address for p in found.router_ports[rack.key] if p.device_owner == ROUTER_SNAT_OWNER)
+        centre = centre_of(found, rack)
         plug_in(METAL, ADDRESS, "02:00:00:00:00:77", centre, rack)
         plug_in(SERVER, SERVER_ADDRESS, found.projects["blue"].ports[SERVER].mac_address, centre, rack)
         yield found

@@ -103,6 +103,16 @@ COMPLETE: dict[str, t.Any] = {
             "nics": {"nic0": {"mac_address": "52-54-00-00-00-03", "switch": "leaf1", "port": "Ethernet3"}},
             "boot_mode": "bios",
         },
+        "n3": {
+            "bmc": {
+                "protocol": "ipmi",
+                "address": "198.51.100.43",
+                "username": "weft",
+                "password": "{{ vault_bmc_password }}",
+            },
+            "nics": {"nic0": {"mac_address": "52:54:00:00:00:04", "switch": "leaf1", "port": "Ethernet4"}},
+            "boot_mode": "bios",
+        },
     },
     "projects": {
         "infra": {
@@ -125,7 +135,19 @@ COMPLETE: dict[str, t.Any] = {
                     "keys": [KEY],
                     "user_data": "#cloud-config\nruncmd: [echo, '{{ ds.meta_data }}']\n",
                     "hostname": "db",
-                }
+                },
+                "db-2": {
+                    "node": "n3",
+                    "volume": {
+                        "target_portal": "10.2.0.200:3260",
+                        "target_iqn": "iqn.2016-01.example:db-2",
+                        "target_lun": 1,
+                        "initiator_iqn": "iqn.2016-01.example:n2",
+                        "auth_username": "db-2",
+                        "auth_password": "{{ vault_volume_password }}",
+                    },
+                    "networks": ["web"],
+                },
             },
         },
     },

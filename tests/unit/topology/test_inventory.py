@@ -174,9 +174,9 @@ def test_a_node_is_a_host_whose_bmc_nobody_has_logged_in_to(fabric: Path) -> Non
     # User data is not copied into every inventory: it is compiled where somebody asks.
     assert n1["weft_node"] == "{{ lookup('weft.fabric.host_state', 'bare_metal') }}"
     assert "cloud-config" not in json.dumps(variables)
-    assert found["bare_metal_nodes"]["hosts"] == ["n1", "n2"]
-    assert found["server_nodes"]["hosts"] == ["n1"]
-    assert found["project_blue"]["hosts"] == ["net1", "n1"]
+    assert found["bare_metal_nodes"]["hosts"] == ["n1", "n2", "n3"]
+    assert found["server_nodes"]["hosts"] == ["n1", "n3"]
+    assert found["project_blue"]["hosts"] == ["net1", "n1", "n3"]
 
 
 def test_a_nodes_state_is_compiled_when_it_is_asked_for(fabric: Path) -> None:

@@ -131,6 +131,8 @@ def place(directory: str, staged: t.Sequence[tuple[str, Transfer]]) -> str:
     """Return the command that puts what was copied in its place: whole, or not at all."""
     targets = [f"{directory.rstrip('/')}/{one.target}" for _copy, one in staged]
     lines = ["set -e"]
+    # Whatever ends this, also a disk that is full, no part of a file stays.
+    lines.append(f"trap {shlex.quote('rm -f -- ' + ' '.join(shlex.quote(one + '.new') for one in targets))} EXIT")
     for (copy, _one), target in zip(staged, targets, strict=True):
         lines.append(f"install -m 0644 -- {shlex.quote(copy)} {shlex.quote(target + '.new')}")
         lines.append(f"rm -f -- {shlex.quote(copy)}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,19 @@ def test_what_there_is_no_room_for_is_not_begun(tmp_path: Path) -> None:
     payload.check(transfers, payload.Served(3 << 20, "none", frozenset()), "/srv")
     with pytest.raises(payload.PayloadProblem, match=r"/srv has room for 2 MiB, and 3 MiB are to be copied"):
         payload.check(transfers, payload.Served((3 << 20) - 1, "none", frozenset()), "/srv")
+
+
+def test_what_cannot_be_put_in_place_leaves_nothing(tmp_path: Path) -> None:
+    """The second of two files is gone before it is taken: neither is there, in whole or in part."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "copy of a").write_text("a")
+    pairs = [(str(tmp_path / f"copy of {name}"), payload.Transfer("", f"images/{name}")) for name in "ab"]
+    assert subprocess.run(["sh", "-c", payload.place(str(tmp_path), pairs)], check=False).returncode != 0
+    assert list((tmp_path / "images").iterdir()) == []
+    for name in "ab":
+        (tmp_path / f"copy of {name}").write_text(name)
+    subprocess.run(["sh", "-c", payload.place(str(tmp_path), pairs)], check=True)
+    assert {path.name: path.read_text() for path in (tmp_path / "images").iterdir()} == {"a": "a", "b": "b"}
 
 
 def test_an_image_from_elsewhere_is_told_as_long_as_it_is_missing() -> None:

@@ -12,6 +12,14 @@ import typing as t
 from ansible_collections.weft.fabric.plugins.module_utils import command
 from ansible_collections.weft.fabric.plugins.module_utils.errors import FabricError
 
+#: what a config drive is given as
+CONFIG_DRIVE = dict(
+    meta_data=dict(type="dict"),
+    network_data=dict(type="dict"),
+    user_data=dict(type="str", no_log=True),
+    vendor_data=dict(type="dict", no_log=True),
+)
+
 
 def run_module(module: t.Any, engine_class: t.Any, shown: t.Sequence[str]) -> None:
     """Run an engine as an Ansible module. Only these arguments are sent back: others may hold secrets, or are long."""

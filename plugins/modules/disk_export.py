@@ -152,19 +152,12 @@ changes_digest:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.weft.fabric.plugins.module_utils.disk_module import run_module
+from ansible_collections.weft.fabric.plugins.module_utils.disk_module import CONFIG_DRIVE, run_module
 from ansible_collections.weft.fabric.plugins.module_utils.image_export import DiskExporter
 
 IMAGE = dict(
     checksum=dict(type="str", required=True),
     size=dict(type="int"),
-)
-
-CONFIG_DRIVE = dict(
-    meta_data=dict(type="dict"),
-    network_data=dict(type="dict"),
-    user_data=dict(type="str", no_log=True),
-    vendor_data=dict(type="dict", no_log=True),
 )
 
 

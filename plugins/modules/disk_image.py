@@ -190,7 +190,7 @@ rate:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.weft.fabric.plugins.module_utils.disk_module import run_module
+from ansible_collections.weft.fabric.plugins.module_utils.disk_module import CONFIG_DRIVE, run_module
 from ansible_collections.weft.fabric.plugins.module_utils.image_formats import FORMATS
 from ansible_collections.weft.fabric.plugins.module_utils.image_write import ImageWriter
 
@@ -200,13 +200,6 @@ IMAGE = dict(
     format=dict(type="str", choices=list(FORMATS), required=True),
     size=dict(type="int"),
     name=dict(type="str"),
-)
-
-CONFIG_DRIVE = dict(
-    meta_data=dict(type="dict"),
-    network_data=dict(type="dict"),
-    user_data=dict(type="str", no_log=True),
-    vendor_data=dict(type="dict", no_log=True),
 )
 
 

@@ -156,6 +156,16 @@ def test_a_server_boots_from_a_volume_and_its_node_is_cleaned_afterwards(one: Op
     ]
 
 
+def test_a_server_that_runs_is_not_switched_off_because_its_bmc_would_not_listen(one: Operator) -> None:
+    one.good("server_deploy")
+    one.world.change(lambda state: state["nodes"]["n1"].update(device="pxe"))
+    one.world.change(lambda state: state.update(faults={"n1:bmc_boot_device": "it is out of order"}))
+    said = one.bad("server_deploy")
+    assert "it is out of order. It runs on as before" in said
+    assert one.world.node("n1")["power"] == "on"
+    assert one.world.node("n1")["vlan"] == 110
+
+
 def test_a_server_that_runs_is_not_switched_off_because_it_could_not_be_told_something(one: Operator) -> None:
     one.world.change(lambda state: state["nodes"]["n1"]["data"].update(server=volume_server("red")))
     one.world.change(lambda state: state.update(faults={"n1:switch_ports": "it is out of order"}))

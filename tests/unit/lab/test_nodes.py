@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from weft_lab import accelerator, bmcs, image, limits, network, nodes, tiny_image
+from weft_lab import accelerator, bmcs, image, limits, network, nodes, system, tiny_image
 from weft_lab.definition import IMAGES, Lab, load, parse
 from weft_lab.system import LabError
 
@@ -122,6 +122,31 @@ class TestMachine:
     def test_a_password_is_in_no_command_line(self, lab: Lab) -> None:
         for node in lab.nodes:
             assert not [word for word in bmcs.command(lab, node) if "password" in word.lower()]
+
+    def test_nodes_that_come_up_together_write_nothing_twice(
+        self, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """They share programs and a password: written by each, one takes the other's file away, or its password."""
+        written: list[Path] = []
+
+        def write_file(path: Path, text: str, mode: int = 0o644) -> bool:
+            written.append(path)
+            return system.write_file(path, text, mode)
+
+        monkeypatch.setattr(Lab, "state", property(lambda _lab: tmp_path / "run"))
+        monkeypatch.setattr(Lab, "disks", property(lambda _lab: tmp_path / "disks"))
+        monkeypatch.setattr(nodes, "VARIABLES", tmp_path / "variables")
+        (tmp_path / "variables").touch()
+        for module in (nodes, bmcs):
+            monkeypatch.setattr(module, "write_file", write_file)
+        for verb in ("start", "stop"):
+            monkeypatch.setattr(bmcs, verb, lambda _lab, _node: None)
+        nodes.ensure_all(lab, ["-accel", "tcg"])
+        assert len(set(written)) == len(written)
+        password = bmcs.password_file(lab).read_text(encoding="utf-8")
+        for node in lab.nodes:
+            settings = bmcs.home(lab, node) / ("lan.conf" if node.bmc.protocol == "ipmi" else "redfish.json")
+            assert f'"{password}"' in settings.read_text(encoding="utf-8"), node.name
 
     def test_kvm_is_not_trusted_because_it_is_there(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         asked = []

@@ -73,12 +73,14 @@ def password_file(lab: Lab) -> Path:
     return lab.state / "bmc_password"
 
 
-def ensure_password(lab: Lab) -> str:
+def ensure_password(lab: Lab) -> None:
     """The password of all BMCs of the lab, made when the first one comes up; IPMI has room for 16 characters."""
-    file = password_file(lab)
-    if not file.exists():
-        write_file(file, secrets.token_hex(8), 0o600)
-    return file.read_text(encoding="utf-8")
+    if not password_file(lab).exists():
+        write_file(password_file(lab), secrets.token_hex(8), 0o600)
+
+
+def password(lab: Lab) -> str:
+    return password_file(lab).read_text(encoding="utf-8")
 
 
 def chassis_command(lab: Lab, node: Node) -> list[str]:
@@ -89,9 +91,14 @@ def identity(lab: Lab, node: Node) -> uuid.UUID:
     return uuid.uuid5(uuid.NAMESPACE_DNS, f"{node.name}.{lab.name}.node.weft.fabric")
 
 
-def furnish(lab: Lab, node: Node) -> None:
+def furnish_common(lab: Lab) -> None:
+    """What all BMCs of the lab share: made once, before they are furnished side by side."""
     for file in sorted(FILES.glob("*.py")):
         write_file(lab.state / "nodes-lib" / file.name, file.read_text(encoding="utf-8"))
+    ensure_password(lab)
+
+
+def furnish(lab: Lab, node: Node) -> None:
     (home(lab, node) / "state").mkdir(mode=0o700, parents=True, exist_ok=True)
     if node.bmc.protocol == "ipmi":
         furnish_ipmi(lab, node)
@@ -108,7 +115,7 @@ def furnish_ipmi(lab: Lab, node: Node) -> None:
         guid=identity(lab, node).hex,
         chassis=chassis,
         user=BMC_USER,
-        password=ensure_password(lab),
+        password=password(lab),
     )
     write_file(home(lab, node) / "lan.conf", settings, 0o600)
     write_file(home(lab, node) / "commands", COMMANDS)
@@ -123,7 +130,7 @@ def furnish_redfish(lab: Lab, node: Node) -> None:
         "serial": f"{lab.name}-{node.name}",
         "port": node.bmc.port,
         "username": BMC_USER,
-        "password": ensure_password(lab),
+        "password": password(lab),
         "certificate": str(certificate),
         "chassis": chassis_command(lab, node),
         "boot_mode": node.boot_mode,

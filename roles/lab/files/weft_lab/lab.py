@@ -103,7 +103,7 @@ def up(lab: Lab, origin: Origin, *, check: bool = False) -> dict[str, Any]:
     network.ensure_wires(lab)
     network.replug(lab)
     network.ensure_taps(lab)
-    each(lab.nodes, lambda node: nodes.ensure(lab, node, emulation))
+    nodes.ensure_all(lab, emulation)
     each(ill_nodes, lambda node: nodes.repair(lab, node))
 
     def boot(host: Host) -> float:

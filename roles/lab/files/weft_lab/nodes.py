@@ -20,7 +20,7 @@ from weft_lab.accelerator import QEMU
 from weft_lab.bmcs import folder
 from weft_lab.definition import Lab
 from weft_lab.node_definition import BMC_USER, Node, NodeDisk, NodeNic
-from weft_lab.system import LabError, kill_all, missing_packages, process_start, run, write_file
+from weft_lab.system import LabError, each, kill_all, missing_packages, process_start, run, write_file
 
 TOOLS = {QEMU: "qemu-system-x86", "ipmi_sim": "openipmi", "openssl": "openssl"}
 CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
@@ -157,6 +157,12 @@ def is_ready(lab: Lab, node: Node) -> bool:
 
 def is_ill(lab: Lab, node: Node) -> bool:
     return bmcs.state(lab, node) == "silent" or bool(faults(lab, node)) or bool(pulled(lab, node))
+
+
+def ensure_all(lab: Lab, emulation: Sequence[str]) -> None:
+    if lab.nodes:
+        bmcs.furnish_common(lab)
+    each(lab.nodes, lambda node: ensure(lab, node, emulation))
 
 
 def ensure(lab: Lab, node: Node, emulation: Sequence[str]) -> None:

@@ -82,8 +82,10 @@ def into(shown: str, known_hosts: Path, command: str) -> str:
     variables = host_variables()[relay[1]]
     inner = ["ssh", *shlex.split(variables.get("ansible_ssh_common_args", "")), "-i", str(KEY), "-o", "LogLevel=ERROR"]
     inner += [f"root@{variables['ansible_host']}", relay[2]]
+    # The lab's own way has a %h that means the boot server, not the node.
+    proxy = shlex.join(inner).replace("%", "%%")
     words = ["ssh", "-F", "/dev/null", "-i", str(KEY), "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"]
-    words += ["-o", f"UserKnownHostsFile={known_hosts}", "-o", f"ProxyCommand={shlex.join(inner)}"]
+    words += ["-o", f"UserKnownHostsFile={known_hosts}", "-o", f"ProxyCommand={proxy}"]
     done = subprocess.run(
         [*words, f"root@{relay[3]}", command], capture_output=True, text=True, check=False, timeout=90
     )
@@ -99,14 +101,15 @@ def test_a_rescue_leaves_the_disk_alone_and_ends_where_it_began(
     done = twice("node_rescue", RED, key)
     assert leaf.port(PORTS["n1"])["vlan"] == DEPLOYMENT
     assert not tenant.reaches(address, 2)
-    shown = " ".join(re.findall(r'^\s+"(.*)",?$', done.output, re.M))
-    found = into(shown, tmp_path / "known_hosts", "blkid -s LABEL -o value /dev/vda*; cat /etc/weft/node.json")
-    assert "tiny-root" in found
-    assert '"node": "n1"' in found
-    assert re.search(r"n1  red/db-1  power on  rescue", node_play("server_status", topology, RED).output)
-    assert "it is in rescue" in node_play("server_deploy", topology, RED, check=False).failures["n1"]
-
-    twice("node_unrescue", RED)
+    try:
+        shown = " ".join(re.findall(r'^\s+"(.*)",?$', done.output, re.M))
+        found = into(shown, tmp_path / "known_hosts", "blkid -s LABEL -o value /dev/vda*; cat /etc/weft/node.json")
+        assert "tiny-root" in found
+        assert '"node": "n1"' in found
+        assert re.search(r"n1  red/db-1  power on  rescue", node_play("server_status", topology, RED).output)
+        assert "it is in rescue" in node_play("server_deploy", topology, RED, check=False).failures["n1"]
+    finally:
+        twice("node_unrescue", RED)
     assert tenant.ssh(address, "cat /root/mine /root/secret").split() == ["kept", secret("red")]
 
 

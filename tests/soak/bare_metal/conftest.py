@@ -52,8 +52,8 @@ def topology(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def fabric(topology: Path) -> None:
     """The lab is up, and has what nodes boot from."""
-    play("weft.fabric.ramdisk_build", topology, "-e", RAMDISK, "-e", "deploy_ramdisk_kernel=linux-image-cloud-amd64")
     play("weft.fabric.site", topology)
+    play("weft.fabric.ramdisk_build", topology, "-e", RAMDISK, "-e", "deploy_ramdisk_kernel=linux-image-cloud-amd64")
     # What is sent to the boot server for the first time takes long, and is no part of what is tested.
     node_play("server_deploy", topology, "server=blue/db-1")
 

@@ -69,6 +69,14 @@ def node(topology: Path, leaf: Leaf, nodes: dict[str, Node]) -> Node:
 
 
 @pytest.fixture
+def blank(topology, node):
+    """n1, with nothing on its disk: what is there already would not be written."""
+    if not node.boots_nothing():
+        node_play("server_delete", topology, RED)
+    return node
+
+
+@pytest.fixture
 def calm(nodes: dict[str, Node]) -> t.Iterator[None]:
     """Nobody has told the other node's BMC or switch port anything meanwhile, and it runs as before."""
     since = time.time()

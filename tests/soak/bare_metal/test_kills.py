@@ -109,33 +109,33 @@ def is_active(leaf, node) -> bool:
     return leaf.port(PORTS["n1"])["vlan"] == VLANS["red"] and node.power() == "on"
 
 
-def test_runs_that_are_killed_in_one_phase_after_the_other_come_to_the_end(topology, leaf, node, calm):
+def test_runs_that_are_killed_in_one_phase_after_the_other_come_to_the_end(topology, leaf, blank, calm):
     found = [change for when in DEPLOYMENT for change in written(kill("server_deploy", topology, when))]
     done = node_play("server_deploy", topology, RED)
-    assert is_active(leaf, node)
+    assert is_active(leaf, blank)
     assert len(found) + len(written(done.tasks)) <= 1, "an image that was there was written again"
     assert node_play("server_deploy", topology, RED).changed == []
 
     for when in DELETION:
         kill("server_delete", topology, when)
     node_play("server_delete", topology, RED)
-    assert at_rest(leaf, node)
-    assert node.boots_nothing()
+    assert at_rest(leaf, blank)
+    assert blank.boots_nothing()
     assert node_play("server_delete", topology, RED).changed == []
 
 
 @pytest.mark.parametrize(("deployment", "deletion"), PAIRS, ids=str)
-def test_a_deployment_and_a_deletion_that_are_killed_go_on(topology, leaf, node, calm, deployment, deletion):
+def test_a_deployment_and_a_deletion_that_are_killed_go_on(topology, leaf, blank, calm, deployment, deletion):
     before = written(kill("server_deploy", topology, deployment))
     done = node_play("server_deploy", topology, RED)
-    assert is_active(leaf, node)
+    assert is_active(leaf, blank)
     assert len(before) + len(written(done.tasks)) <= 1, "an image that was there was written again"
     assert node_play("server_deploy", topology, RED).changed == []
 
     kill("server_delete", topology, deletion)
     node_play("server_delete", topology, RED)
-    assert at_rest(leaf, node)
-    assert node.boots_nothing()
+    assert at_rest(leaf, blank)
+    assert blank.boots_nothing()
     assert node_play("server_delete", topology, RED).changed == []
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.weft.fabric.plugins.plugin_utils.topology.build import build
 from ansible_collections.weft.fabric.tests.wire.conftest_shared import (  # re-exported: pytest finds fixtures here
     figure,
     lab,
@@ -22,6 +23,7 @@ from ansible_collections.weft.fabric.tests.wire.metal import (
     RAMDISK,
     RED,
     VLANS,
+    Customer,
     at_rest,
     commands,
     flips,
@@ -66,6 +68,18 @@ def node(topology: Path, leaf: Leaf, nodes: dict[str, Node]) -> Node:
         node_play("server_delete", topology, RED)
         assert at_rest(leaf, found)
     return found
+
+
+@pytest.fixture(scope="session")
+def tenant(lab: t.Callable[[str], Host]) -> Customer:
+    """A machine of the project that n1's server is of."""
+    return Customer(lab, "red")
+
+
+@pytest.fixture
+def address(topology: Path) -> str:
+    """What n1's server is reached by."""
+    return str(build(str(topology)).projects["red"].ports["server-db-1-metal"].addresses[0])
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.weft.fabric.plugins.plugin_utils.topology.build import build
 from ansible_collections.weft.fabric.tests.soak.bare_metal.faults import changed
 from ansible_collections.weft.fabric.tests.wire.lab import host_variables
 from ansible_collections.weft.fabric.tests.wire.leaf import READING
@@ -25,7 +24,6 @@ from ansible_collections.weft.fabric.tests.wire.metal import (
     RED,
     TIMEOUTS,
     VLANS,
-    Customer,
     at_rest,
     commands,
     flips,
@@ -37,16 +35,6 @@ from ansible_collections.weft.fabric.tests.wire.metal import (
 IMAGE = Path("/var/cache/weft-fabric/images/tiny.raw.zst")
 #: a frame that zstd passes over: the same content in another file
 FRAME = bytes.fromhex("502a4d1804000000") + b"weft"
-
-
-@pytest.fixture(scope="module")
-def tenant(lab) -> Customer:
-    return Customer(lab, "red")
-
-
-@pytest.fixture
-def address(topology) -> str:
-    return str(build(str(topology)).projects["red"].ports["server-db-1-metal"].addresses[0])
 
 
 @pytest.fixture

@@ -57,8 +57,9 @@ DEPLOYMENT = [
     Kill(WRITE, 6.0),
     Kill(LEAVE, 0.0),
     Kill(GONE),
-    Kill(LOCAL),
-    Kill(DISK),
+    # The next steps take less than half a second, too.
+    Kill(LOCAL, 0.1),
+    Kill(DISK, 0.1),
     Kill(ON, times=2),
 ]
 DELETION = [

@@ -38,7 +38,7 @@ options:
     type: str
     default: unknown
   in_tenant:
-    description: Whether its ports are in its server's networks.
+    description: Whether its ports are in its server's networks, or some of them may be.
     type: bool
     default: false
 extends_documentation_fragment:

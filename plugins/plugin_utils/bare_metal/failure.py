@@ -56,6 +56,8 @@ def _later(suffix: str, name: str) -> bool:
 
 def left(power: str, in_tenant: bool) -> str:
     """Return how the node was left."""
+    if power == "off" and in_tenant:
+        return "It is off. Not all of its ports could be led out of its server's networks: see to its switches"
     if power == "off":
         return "It is off, and in no network of a tenant"
     where = "its ports are still in its server's networks" if in_tenant else "its ports are in no network of a tenant"

@@ -59,7 +59,7 @@ def plan(verb: str, facts: Facts, wanted: Wanted, force: bool = False, power: st
     """Return what to do. Raises Refused. name is of a writing, should this run begin one that is forced."""
     found = Plan(standing(facts), contradictions=contradictions(facts, wanted))
     # Whoever runs what may be a tenant's system gives it the time to end by itself.
-    found.softly = facts.on and facts.in_tenant
+    found.softly = facts.on and (facts.in_tenant or (facts.deployed and facts.boot != "ramdisk"))
     _PLANNERS[verb](found, facts, wanted, force, power)
     # One that an earlier run has begun goes on under its name, by whatever verb: it is neither lost nor done twice.
     found.again = name if found.overwrite else str(facts.record.get("again") or "")
@@ -85,6 +85,7 @@ def _deploy(found: Plan, facts: Facts, wanted: Wanted, force: bool, power: str) 
                 f"it carries image {short(facts.record['image'])}, and the topology says {short(wanted.image)}. "
                 "server_rebuild writes that, and all on its disk is lost then"
             )
+        _known(facts, force)
         found.steps = _to_tenant(facts)
         if found.steps:
             _image_known(wanted)
@@ -117,6 +118,7 @@ def _boot_from_volume(found: Plan, facts: Facts, wanted: Wanted, force: bool, po
                 f"it boots from {facts.record['image']}, and the topology says {wanted.image}. -e force=true powers it "
                 "off and boots it from there"
             )
+        _known(facts, force)
         found.steps = _to_volume(facts, wanted, force)
         return
     if facts.in_tenant and not facts.record and not force:
@@ -148,6 +150,7 @@ def _rebuild(found: Plan, facts: Facts, wanted: Wanted, force: bool, power: str)
     _image_known(wanted)
     same = facts.deployed and facts.record.get("image") == wanted.image
     if same and not force and facts.record.get("phase") == TENANT:
+        _known(facts, force)
         found.steps = _to_tenant(facts)
         return
     if not facts.in_tenant:

@@ -103,6 +103,7 @@ def test_an_error_says_all_that_one_has_to_know() -> None:
     assert "It is off, and in no network of a tenant." in said
     assert said.endswith("Then run server_deploy again: it goes on from where the node stands.")
     assert "Then run node_inspect again" in text(NODE, "inspect", "Look", "stuck", [], "off")
+    assert "It is off. Not all of its ports" in text(NODE, "deploy", "Power it on", "stuck", [], "off", True)
     assert "IT MAY BE ON: its BMC says unknown" in text(NODE, "delete", "Power it off", "stuck", [], "unknown", True)
 
 

@@ -327,6 +327,16 @@ def test_what_is_on_in_a_strange_vlan_is_left_alone() -> None:
     for verb in ("deploy", "delete", "inspect", "rebuild"):
         with pytest.raises(Refused, match="VLANs of none of its phases"):
             Machine(power="on", place="strange", runs="disk").run(verb, wanted())
+    # It may serve its tenant all the same: one of its switches may be out of order, or a file may say more than before.
+    for server, verbs in ((wanted(), ("deploy", "rebuild")), (wanted(image=VOLUME), ("boot_from_volume",))):
+        for verb in verbs:
+            machine = Machine()
+            machine.run(verb, server)
+            machine.place = "strange"
+            with pytest.raises(Refused, match="VLANs of none of its phases"):
+                machine.run(verb, server)
+            assert machine.run(verb, server, force=True).softly
+            assert (machine.power, machine.place) == ("on", "tenant")
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,9 @@ def test_a_server_that_runs_is_not_switched_off_because_its_bmc_would_not_listen
 def test_a_server_that_runs_is_not_switched_off_because_it_could_not_be_told_something(one: Operator) -> None:
     one.world.change(lambda state: state["nodes"]["n1"]["data"].update(server=volume_server("red")))
     one.world.change(lambda state: state.update(faults={"n1:switch_ports": "it is out of order"}))
-    assert "It is off, and in no network of a tenant" in one.bad("server_boot_from_volume")
+    said = one.bad("server_boot_from_volume")
+    assert "It is off. Not all of its ports could be led out of its server's networks: see to its switches" in said
+    assert "it is out of order. It is off" in said
     one.world.change(lambda state: state.update(faults={}))
     one.good("server_boot_from_volume")
     one.world.change(lambda state: state.update(faults={"n1:boot_files": "it is out of order"}))

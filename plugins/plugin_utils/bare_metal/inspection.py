@@ -58,12 +58,14 @@ def proposal(node: Item, hardware: Item) -> dict[str, t.Any]:
     for number, nic in enumerate(hardware.get("nics") or ()):
         mac = str(nic.get("mac_address") or "").lower()
         known = switches.get(mac)
+        bond = (known or {}).get("bond")
         heard: Item = next(iter(nic.get("lldp") or ()), {})
         nics[known["name"] if known else f"nic{number}"] = {
             "mac_address": mac,
             "switch": heard.get("system_name") or (known or {}).get("switch"),
             "port": heard.get("port_id") or (known or {}).get("interface"),
             "pxe": bool((known or {}).get("pxe")),
+            **({"bond": bond} if bond else {}),
         }
     disks = [disk for disk in hardware.get("disks") or () if disk.get("serial")]
     hints = {"root_device": {"serial": disks[0]["serial"]}} if len(disks) == 1 else {}

@@ -164,6 +164,7 @@ class BareMetalReader:
             interface,
             given.get("pxe", only),
             given.get("edge", True),
+            given.get("bond"),
         )
 
     def server(self, file: str, project: Project, entry: Entry) -> None:

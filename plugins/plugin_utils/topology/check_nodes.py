@@ -11,6 +11,7 @@ from ansible_collections.weft.fabric.plugins.module_utils.switch_names import is
 
 from .check_hosts import GROUP_NAMES
 from .context import Claims, Context, place
+from .model import Where
 from .model_bare_metal import NETWORK_PHASES, Nic, Node
 from .model_switches import Switch
 
@@ -43,6 +44,7 @@ class _Nodes:
             return
         self._check_bmc(node)
         self._check_pxe(node)
+        self._check_bonds(node)
         for nic in node.nics.values():
             holder = f"node {node.name}, {nic.name}"
             at = partial(self._context.at_node, node, "nics", nic.name)
@@ -81,6 +83,40 @@ class _Nodes:
         elif not node.pxe_nics:
             message = "none of its interfaces is one that it boots from"
             self._note(node, message, "add pxe: true to one of them", "nics")
+
+    def _check_bonds(self, node: Node) -> None:
+        bonds: dict[str, list[Nic]] = {}
+        for nic in node.nics.values():
+            if nic.bond is not None:
+                bonds.setdefault(nic.bond, []).append(nic)
+        for name, members in bonds.items():
+            here = ("nics", members[0].name, "bond")
+            if name in node.nics:
+                message = f"{name!r} is the name of one of its interfaces ({place(self._at_nic(node, name))})"
+                self._note(node, message, "choose another name for the bond", *here)
+            if len(members) == 1:
+                remedy = f"add bond: {name} to another interface, or remove it"
+                self._note(node, f"{members[0].name} is alone in bond {name}", remedy, *here)
+            self._check_members(node, members)
+
+    def _at_nic(self, node: Node, name: str) -> Where:
+        return self._context.at_node(node, "nics", name)
+
+    def _check_members(self, node: Node, members: list[Nic]) -> None:
+        """Whichever member is the active one: the bond's network must be there."""
+        first = self._switch(members[0])
+        for nic in members[1:]:
+            switch = self._switch(nic)
+            if first is None or switch is None or set(first.physical_networks) == set(switch.physical_networks):
+                continue
+            told = " and ".join(f"{one.name} ({', '.join(one.physical_networks) or 'none'})" for one in (first, switch))
+            message = f"bond {nic.bond} is plugged into {told}, which do not carry the same physical networks"
+            remedy = "add what is missing to their physical_networks, or plug its members into others"
+            self._note(node, message, remedy, "nics", nic.name, "switch")
+
+    def _switch(self, nic: Nic) -> Switch | None:
+        """Return the switch of an interface, unless something is wrong with it, which is told elsewhere."""
+        return self._context.topology.switches.get(nic.switch) if self._context.sound("switches", nic.switch) else None
 
     def _check_nic(self, node: Node, nic: Nic, holder: str) -> None:
         context = self._context

@@ -12,7 +12,7 @@ from .check_volumes import Volumes
 from .context import Claims, Context, place
 from .distributed_gateways import distributed_gateways
 from .model import PROVIDER_TYPES, Network
-from .model_bare_metal import Server, ServerNetwork
+from .model_bare_metal import Node, Server, ServerNetwork
 from .server_ports import add_server_ports
 
 
@@ -127,20 +127,28 @@ class _Servers:
     def _check_nics(self, server: Server) -> None:
         """What the file says of interfaces must be possible on the node that it names."""
         node = self._context.topology.nodes.get(server.node or "")
+        links = node.links if node is not None else {}
         first: dict[str, str] = {}
         for index, wanted in enumerate(server.networks):
             if wanted.nic is None:
                 continue
-            if node is not None and wanted.nic not in node.nics:
-                remedy = self._context.suggestion(wanted.nic, node.nics, "use one of " + ", ".join(node.nics))
-                self._note(
-                    server, f"node {node.name} has no interface {wanted.nic!r}", remedy, "networks", index, "nic"
-                )
+            if node is not None and wanted.nic not in links:
+                self._note(server, *self._no_link(node, wanted.nic), "networks", index, "nic")
             other = first.setdefault(wanted.nic, wanted.network)
             if other != wanted.network:
                 message = f"{wanted.nic} is in network {other} already"
                 self._note(server, message, "use another interface: each has one network", "networks", index, "nic")
         count = len({wanted.network for wanted in server.networks})
-        if node is not None and count > len(node.nics):
-            message = f"{count} networks, and node {node.name} has interfaces: {len(node.nics)}"
+        if node is not None and count > len(links):
+            counted = ", where each bond is one" if len(links) < len(node.nics) else ""
+            message = f"{count} networks, and node {node.name} has interfaces: {len(links)}{counted}"
             self._note(server, message, "remove networks, or name a node with more interfaces", "networks")
+
+    def _no_link(self, node: Node, nic: str) -> tuple[str, str]:
+        """Return message and remedy for what can't be in a network of its own."""
+        member = node.nics.get(nic)
+        if member is not None:
+            message = f"{nic} of node {node.name} is in bond {member.bond}, which is in a network as a whole"
+            return message, f"write {member.bond}"
+        remedy = self._context.suggestion(nic, node.links, "use one of " + ", ".join(node.links))
+        return f"node {node.name} has no interface {nic!r}", remedy

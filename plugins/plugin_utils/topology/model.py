@@ -256,7 +256,7 @@ class Port:
     extra_dhcp_opts: tuple[DhcpOption, ...] = ()
     device_owner: str = ""  # network:… for the ports the scheduler adds
     router: tuple[str, str] | None = None  # whose leg it is: (project, name)
-    # Scheduled: plugged in at a switch instead of on a host: (node, interface).
+    # Scheduled: plugged in at a switch instead of on a host: (node, interface whose MAC address it has).
     nic: tuple[str, str] | None = None
     # Whether the firmware behind it boots by what DHCP tells it in this network.
     boots: bool = False

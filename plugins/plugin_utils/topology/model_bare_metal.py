@@ -102,6 +102,29 @@ class Nic:
     interface: str  # as the switch has it
     pxe: bool = False
     edge: bool = True
+    bond: str | None = None
+
+    @property
+    def link(self) -> str:
+        """The name of what is given a network: the bond that it is in, or itself."""
+        return self.bond or self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a network is given to: an interface, or a bond of several."""
+
+    name: str
+    nics: tuple[Nic, ...]
+
+    @property
+    def bonded(self) -> bool:
+        return self.nics[0].bond is not None
+
+    @property
+    def first(self) -> Nic:
+        """The interface whose MAC address it has: one that the node boots from, where there is one."""
+        return self.nics[0]
 
 
 @dataclass
@@ -129,9 +152,12 @@ class Node:
         return [nic for nic in self.nics.values() if nic.pxe]
 
     @property
-    def ordered_nics(self) -> list[Nic]:
+    def links(self) -> dict[str, Link]:
         """In the order in which networks get them: those that the node boots from first."""
-        return sorted(self.nics.values(), key=lambda nic: not nic.pxe)
+        found: dict[str, list[Nic]] = {}
+        for nic in sorted(self.nics.values(), key=lambda nic: not nic.pxe):
+            found.setdefault(nic.link, []).append(nic)
+        return {name: Link(name, tuple(nics)) for name, nics in found.items()}
 
 
 @dataclass(slots=True)
@@ -139,7 +165,7 @@ class ServerNetwork:
     """A network that a server is in. The file may leave the interface to us."""
 
     network: str  # of the server's project
-    nic: str | None = None
+    nic: str | None = None  # or a bond
     fixed_ips: list[FixedIp] = field(default_factory=list)
     fixed_ips_given: bool = False
 
@@ -176,9 +202,9 @@ class Server:
     keys: tuple[str, ...] = ()
     user_data: str | None = None
     hostname: str = ""
-    # Scheduled: the node it is on, and the interface for each of its networks.
+    # Scheduled: the node it is on, and the interface or bond for each of its networks.
     placed_on: str | None = None
-    nics: dict[str, str] = field(default_factory=dict)  # network: interface
+    links: dict[str, str] = field(default_factory=dict)  # network: link of the node
 
     @property
     def key(self) -> tuple[str, str]:

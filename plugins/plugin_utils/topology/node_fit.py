@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from .model import Network, Topology
-from .model_bare_metal import Flavor, Node, Server
+from .model_bare_metal import Flavor, Link, Node, Server
 
 _UNITS = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
@@ -26,9 +26,9 @@ def misfit(topology: Topology, server: Server, node: Node) -> str | None:
     plugged = plug_plan(topology, server, node)
     if isinstance(plugged, str):
         return plugged
-    nic = node.nics.get(plugged.get(server.boot_network or "", ""))
-    if nic is not None and not nic.pxe:
-        return f"it would boot from its volume in network {server.boot_network}, and {nic.name} does not boot (pxe)"
+    link = node.links.get(plugged.get(server.boot_network or "", ""))
+    if link is not None and not link.first.pxe:
+        return f"it would boot from its volume in network {server.boot_network}, and {link.name} does not boot (pxe)"
     return None
 
 
@@ -51,18 +51,19 @@ def _lacks(flavor: Flavor, node: Node) -> str | None:
 
 
 def plug_plan(topology: Topology, server: Server, node: Node) -> dict[str, str] | str:
-    """Return the interface for each network of a server, or why there is none."""
-    project = topology.projects[server.project]
+    """Return the interface or bond for each network of a server, or why there is none."""
+    project, links = topology.projects[server.project], node.links
     found: dict[str, str] = {}
     # Those that the file names first: the others get what is left.
     for wanted in sorted(server.networks, key=lambda wanted: wanted.nic is None):
         network = project.networks.get(wanted.network)
         if network is None:
             continue
-        if wanted.nic is not None and wanted.nic not in node.nics:
-            return f"no interface {wanted.nic}"
-        names = [nic.name for nic in node.ordered_nics] if wanted.nic is None else [wanted.nic]
-        reaching = [name for name in names if reaches(topology, node, name, network)]
+        if wanted.nic is not None and wanted.nic not in links:
+            member = node.nics.get(wanted.nic)
+            return f"no interface {wanted.nic}" if member is None else f"{wanted.nic} is in bond {member.bond}"
+        names = list(links) if wanted.nic is None else [wanted.nic]
+        reaching = [name for name in names if reaches(topology, links[name], network)]
         free = [name for name in reaching if name not in found.values()]
         if not free:
             what = f"network {network.name} on {network.physical_network}"
@@ -71,9 +72,9 @@ def plug_plan(topology: Topology, server: Server, node: Node) -> dict[str, str] 
     return {wanted.network: found[wanted.network] for wanted in server.networks if wanted.network in found}
 
 
-def reaches(topology: Topology, node: Node, nic: str, network: Network) -> bool:
-    """Tell whether the switch of an interface carries a network."""
-    switch = topology.switches.get(node.nics[nic].switch)
+def reaches(topology: Topology, link: Link, network: Network) -> bool:
+    """Tell whether the switch of an interface carries a network. Those of a bond's members carry the same."""
+    switch = topology.switches.get(link.first.switch)
     return switch is not None and network.physical_network in switch.physical_networks
 
 

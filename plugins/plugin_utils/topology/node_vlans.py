@@ -36,7 +36,7 @@ def phase_network(topology: Topology, node: Node, nic: Nic, phase: str) -> Netwo
     """Return the network that an interface is in during a phase; None: in none."""
     if phase == "tenant":
         server = topology.server_of.get(node.name)
-        names = [] if server is None else [name for name, held in server.nics.items() if held == nic.name]
+        names = [] if server is None else [name for name, held in server.links.items() if held == nic.link]
         return topology.network((server.project, names[0])) if server is not None and names else None
     if phase in NETWORK_PHASES and nic.pxe and topology.bare_metal is not None:
         return topology.network(topology.bare_metal.networks[phase])

@@ -56,7 +56,7 @@ class _Placement:
     def _settle(self, server: Server, node: str, where: Where) -> None:
         plan = plug_plan(self._topology, server, self._topology.nodes[node])
         if not isinstance(plan, str):
-            server.placed_on, server.nics = node, plan
+            server.placed_on, server.links = node, plan
         self._holders[node] = (server, where)
 
     def _pin(self, server: Server, node: str) -> None:

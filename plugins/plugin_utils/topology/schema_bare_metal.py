@@ -104,6 +104,7 @@ NIC = Resource(
         A("port", switch_kinds.INTERFACE, "The port there, by the switch's own name.", required=True),
         A("pxe", kinds.BOOLEAN, "Whether the node boots from it. True for the only interface when not given."),
         A("edge", kinds.BOOLEAN, "Whether its port is an edge port of the spanning tree.", default=True),
+        A("bond", kinds.DEVICE, "The bond that it is in with others, active-backup. In none when not given."),
     ),
 )
 
@@ -168,7 +169,7 @@ SERVER_NETWORK = Resource(
     "network of the server",
     (
         A("network", kinds.NAME, "A vlan or flat network of the same project.", required=True),
-        A("nic", kinds.NAME, "The interface of the node that is in it. Chosen when not given."),
+        A("nic", kinds.NAME, "The interface of the node that is in it, or a bond. Chosen when not given."),
         A("fixed_ips", ListOf(FIXED_IP), "Its addresses. One of each IP version when not given; [] for none."),
     ),
     shorthand="network",

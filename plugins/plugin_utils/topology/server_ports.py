@@ -37,9 +37,10 @@ def plug_in(topology: Topology, server: Server) -> None:
     if server.placed_on is None:
         return
     node = topology.nodes[server.placed_on]
-    for network, nic in server.nics.items():
+    for network, link in server.links.items():
+        nic = node.links[link].first
         port = topology.projects[server.project].ports[server.port_name(network)]
-        port.nic, port.mac_address = (node.name, nic), node.nics[nic].mac_address
+        port.nic, port.mac_address = (node.name, nic.name), nic.mac_address
         port.boots = network == server.boot_network
 
 

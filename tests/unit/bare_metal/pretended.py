@@ -278,8 +278,9 @@ class World:
                 "ramdisk/initrd",
                 "identity.cpio",
             ]
-        elif node["vlan"] not in TENANTS.values():
-            state["broken"].append(f"{host}: what is on the {node['runs']} runs in VLAN {node['vlan']}")
+        else:
+            for vlan in {vlan for place, vlan in node.items() if place.startswith("vlan")} - set(TENANTS.values()):
+                state["broken"].append(f"{host}: what is on the {node['runs']} runs in VLAN {vlan}")
         if not node["persistent"]:
             node["device"] = "none"
 
@@ -324,22 +325,32 @@ class World:
         assert arguments["switch"]["username"] == "weft"
 
         def what(state: Answer, node: Answer) -> Answer:
-            vlan = arguments["ports"][0].get("vlan")
-            changed = vlan != node["vlan"]
-            if changed:
+            vlan, place, where = arguments["ports"][0].get("vlan"), *self._place(arguments)
+            fault = state["faults"].get(f"{host}:switch_ports{where}")
+            if fault is not None:
+                return {"failed": True, "msg": fault}
+            before = node.get(place)
+            if vlan != before:
                 if node["power"] != "off":
-                    state["broken"].append(f"{host}: VLAN {node['vlan']} -> {vlan} while it is {node['power']}")
-                self._noted(state, host, f"VLAN {vlan}")
-                node["vlan"] = vlan
-            return {"changed": changed}
+                    state["broken"].append(f"{host}: VLAN {before} -> {vlan}{where} while it is {node['power']}")
+                self._noted(state, host, f"VLAN {vlan}{where}")
+                node[place] = vlan
+            return {"changed": vlan != before}
 
         return self._module("switch_ports", host, what)
 
+    @staticmethod
+    def _place(arguments: Answer) -> tuple[str, str]:
+        """Return where the VLAN of a node's port at a switch is kept, and how that is said: most have one at leaf1."""
+        switch = arguments["switch"]["name"]
+        return ("vlan", "") if switch == "leaf1" else (f"vlan at {switch}", f" at {switch}")
+
     def switch_ports_info(self, host: str, arguments: Answer) -> Answer:
         def what(state: Answer, node: Answer) -> Answer:
-            port: Answer = {"name": arguments["ports"][0], "state": "present", "enabled": node["vlan"] is not None}
-            if node["vlan"] is not None:
-                port.update(mode="access", vlan=node["vlan"])
+            vlan = node.get(self._place(arguments)[0])
+            port: Answer = {"name": arguments["ports"][0], "state": "present", "enabled": vlan is not None}
+            if vlan is not None:
+                port.update(mode="access", vlan=vlan)
             return {"ports": [port]}
 
         return self._module("switch_ports_info", host, what)
@@ -476,9 +487,10 @@ class Operator:
         variables["weft_node"] = variables["weft_node"].replace("WORLD", str(self.world.path))
         variables["weft_node_bmc"] = {"protocol": "ipmi", "password": "{{ 'x' }}"}
         variables["weft_node_volume_auth"] = {"username": "db", "password": "{{ 'very' }} secret"}
+        switch = {"weft_switch_credentials": {"username": "weft"}}
         inventory = {
             "all": {
-                "hosts": {"net1": {}, "leaf1": {"weft_switch_credentials": {"username": "weft"}}},
+                "hosts": {"net1": {}, "leaf1": switch, "leaf2": switch},
                 "vars": {
                     "ansible_connection": "local",
                     "ansible_become": False,

@@ -125,3 +125,25 @@ def test_recabling_is_told_and_nobody_heard_proves_nothing() -> None:
     told = " ".join(differences(NODE, other))
     for words in ("no interface has MAC address", "52:54:00:00:00:99) is not in the topology", "booted by uefi"):
         assert words in told
+
+
+def test_what_is_proposed_of_a_bond_keeps_it_and_both_cables_are_looked_at() -> None:
+    second = {"name": "nic1", "mac_address": "52:54:00:00:00:02", "switch": "leaf2", "interface": "Ethernet10"}
+    node = {**NODE, "nics": [{**nic, "bond": "bond0"} for nic in (NODE["nics"][0], {**second, "pxe": False})]}
+    heard = [{"system_name": "leaf2", "port_id": "Ethernet11"}]
+    real = [
+        {"name": "eth0", "mac_address": "52:54:00:00:00:01", "lldp": []},
+        {"name": "eth1", "mac_address": "52:54:00:00:00:02", "lldp": heard},
+        {"name": "eth2", "mac_address": "52:54:00:00:00:03", "lldp": []},
+    ]
+    hardware = {"nics": real, "boot_mode": "bios"}
+    assert differences(node, hardware) == [
+        "nic1: LLDP hears leaf2 Ethernet11, and the topology says leaf2 Ethernet10: recabled?",
+        "eth2 (52:54:00:00:00:03) is not in the topology",
+    ]
+    found = proposal(node, hardware)["n1"]["nics"]
+    assert {name: (nic["port"], nic.get("bond")) for name, nic in found.items()} == {
+        "nic0": ("Ethernet10", "bond0"),
+        "nic1": ("Ethernet11", "bond0"),
+        "nic2": (None, None),
+    }

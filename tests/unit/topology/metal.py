@@ -70,6 +70,8 @@ COMPLETE: dict[str, t.Any] = {
             "nics": {
                 "nic0": {"mac_address": "52:54:00:00:00:01", "switch": "leaf1", "port": "Ethernet1", "pxe": True},
                 "nic1": {"mac_address": "52:54:00:00:00:02", "switch": "leaf1", "port": "Ethernet2", "edge": False},
+                "nic2": {"mac_address": "52:54:00:00:00:05", "switch": "leaf1", "port": "Ethernet5", "bond": "bond0"},
+                "nic3": {"mac_address": "52:54:00:00:00:06", "switch": "leaf1", "port": "Ethernet6", "bond": "bond0"},
             },
             "properties": {"cpus": 4, "memory": "8 GiB", "disk": "100 GiB", "architecture": "x86_64"},
             "root_device": {

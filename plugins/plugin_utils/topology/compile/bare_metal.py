@@ -74,6 +74,7 @@ def _nic(nic: Nic) -> Item:
         "switch": nic.switch,
         "interface": nic.interface,
         "pxe": nic.pxe,
+        "bond": nic.bond,
     }
 
 

@@ -19,6 +19,9 @@ from ansible_collections.weft.fabric.plugins.plugin_utils.topology.model_bare_me
 
 Item = dict[str, t.Any]
 
+# One member carries all, and the others stand by: what needs nothing of the switches.
+_BOND = {"bond_mode": "active-backup", "bond_miimon": 100}
+
 
 def compile_config_drive(topology: Topology, server: Server, ports: list[Port]) -> Item:
     """Return meta_data, network_data and user_data. ports are the server's."""
@@ -45,25 +48,41 @@ def _network_data(topology: Topology, ports: list[Port]) -> Item:
     services: dict[str, None] = {}
     for port in ports:
         network = topology.network((port.project, port.network))
-        link = port.nic[1] if port.nic is not None else port.name
-        found["links"].append(
-            {
-                "id": link,
-                "type": "phy",
-                "ethernet_mac_address": port.mac_address,
-                "mtu": network.mtu,
-                "vif_id": port.id,
-            }
-        )
+        links = _links(topology, port, network.mtu)
+        found["links"] += links
         for fixed in port.fixed_ips:
             subnet = network.subnets[fixed.subnet]
             # The first network of the file is the one that leads out.
             entry = _entry(network, subnet, fixed, leads_out=port is ports[0])
-            found["networks"].append({"id": f"network{len(found['networks'])}", "link": link, **entry})
+            found["networks"].append({"id": f"network{len(found['networks'])}", "link": links[0]["id"], **entry})
             if not subnet.enable_dhcp:
                 services.update(dict.fromkeys(str(address) for address in subnet.dns_nameservers))
     found["services"] = [{"type": "dns", "address": address} for address in services]
     return found
+
+
+def _links(topology: Topology, port: Port, mtu: int) -> list[Item]:
+    """Return how a port is plugged in: by an interface, or by a bond, which stands before its members.
+
+    A bond names its members by their ids, has the settings of Linux' bonding behind bond_, and its own MAC address.
+    cloud-init (convert_net_json in sources/helpers/openstack.py) calls it bond0, bond1 and so on, whatever its id is,
+    finds members by their MAC addresses, and takes them from anywhere in the list. But older versions give the bond's
+    MAC address to all members that they have read before it (handle_bond in net/network_state.py): its issue 3856.
+    Of members that stand behind the bond each keeps its own.
+    """
+    if port.nic is None:
+        raise ValueError(f"port {port.name} of a server that has no node yet")
+    node = topology.nodes[port.nic[0]]
+    link = node.links[node.nics[port.nic[1]].link]
+    if not link.bonded:
+        return [_link(link.name, "phy", port.mac_address, mtu, vif_id=port.id)]
+    bond = _link(link.name, "bond", port.mac_address, mtu, vif_id=port.id)
+    bond.update(bond_links=[nic.name for nic in link.nics], **_BOND)
+    return [bond, *(_link(nic.name, "phy", nic.mac_address, mtu) for nic in link.nics)]
+
+
+def _link(name: str, kind: str, mac_address: str, mtu: int, **more: str) -> Item:
+    return {"id": name, "type": kind, "ethernet_mac_address": mac_address, "mtu": mtu, **more}
 
 
 def _entry(network: Network, subnet: Subnet, fixed: FixedIp, leads_out: bool) -> Item:

@@ -14,7 +14,7 @@ ARGUMENTS = {
     "verb": {"type": "str", "required": True},
     "task": {"type": "str", "required": True},
     "message": {"type": "str", "required": True},
-    "fetches": {"type": "list", "elements": "dict", "default": []},
+    "fetches": {"type": "list", "elements": "dict"},
     "power": {"type": "str", "default": "unknown"},
     "in_tenant": {"type": "bool", "default": False},
 }

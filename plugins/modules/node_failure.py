@@ -29,10 +29,11 @@ options:
     type: str
     required: true
   fetches:
-    description: What the node has fetched from the boot server, as M(weft.fabric.boot_files_info) returns it.
+    description:
+      - What the node has fetched from the boot server, as M(weft.fabric.boot_files_info) returns it.
+      - Where the ramdisk was waited for in vain, this tells how far the node came.
     type: list
     elements: dict
-    default: []
   power:
     description: What its BMC said in the end.
     type: str

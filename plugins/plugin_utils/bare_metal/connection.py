@@ -132,12 +132,12 @@ class Way:
         try:
             way = cls(tempfile.mkdtemp(prefix=f"{PREFIX}{run}-"))
         except OSError as error:
-            raise _no_room(tempfile.gettempdir(), error) from error
+            raise _no_room(tempfile.gettempdir(), error) from None
         try:
             way._furnish(ramdisk, through)
         except OSError as error:
             remove(way.directory)
-            raise _no_room(way.directory, error) from error
+            raise _no_room(way.directory, error) from None
         return way
 
     def _furnish(self, ramdisk: Ramdisk, through: BootServerWay) -> None:

@@ -65,11 +65,17 @@ def left(power: str, in_tenant: bool) -> str:
 
 
 def text(
-    node: Item, verb: str, task: str, message: str, fetches: t.Sequence[Item], power: str, in_tenant: bool = False
+    node: Item,
+    verb: str,
+    task: str,
+    message: str,
+    fetches: t.Sequence[Item] | None,
+    power: str,
+    in_tenant: bool = False,
 ) -> str:
-    """Return the one error."""
+    """Return the one error. fetches is None where nobody has waited for the node in vain, or nobody knows them."""
     cause, remedy = _plain(message), ""
-    if task.endswith("Wait for its ramdisk"):
+    if fetches is not None:
         lack, remedy = how_far(node, fetches)
         cause = f"{cause}; {lack}"
     command = f"{'node' if verb in OF_NODES else 'server'}_{verb}"

@@ -397,7 +397,8 @@ class World:
             reached = node["runs"] == "ramdisk" and arguments["private_key"] == "very secret"
             self._noted(state, host, "connect" if reached else "connect in vain")
             if not reached and arguments.get("required", True):
-                return {"failed": True, "msg": "nobody could log in to the ramdisk within 600 s: no answer"}
+                said = "nobody could log in to the ramdisk within 600 s: no answer"
+                return {"failed": True, "reached": False, "msg": said}
             return {"reached": reached, "directory": f"/tmp/weft-ssh-0-{host}", "ssh_arguments": "-F x"}
 
         return self._module("ramdisk_connection", host, what)

@@ -102,9 +102,11 @@ def test_an_error_says_all_that_one_has_to_know() -> None:
     assert said.startswith("n1: wait for its ramdisk failed: in vain; it has fetched nothing by HTTP: ")
     assert "It is off, and in no network of a tenant." in said
     assert said.endswith("Then run server_deploy again: it goes on from where the node stands.")
-    assert "Then run node_inspect again" in text(NODE, "inspect", "Look", "stuck", [], "off")
-    assert "It is off. Not all of its ports" in text(NODE, "deploy", "Power it on", "stuck", [], "off", True)
-    assert "IT MAY BE ON: its BMC says unknown" in text(NODE, "delete", "Power it off", "stuck", [], "unknown", True)
+    full = text(NODE, "deploy", "Wait for its ramdisk", "no room. Make some", None, "off")
+    assert full.startswith("n1: wait for its ramdisk failed: no room. Make some. It is off"), "not how far it came"
+    assert "Then run node_inspect again" in text(NODE, "inspect", "Look", "stuck", None, "off")
+    assert "It is off. Not all of its ports" in text(NODE, "deploy", "Power it on", "stuck", None, "off", True)
+    assert "IT MAY BE ON: its BMC says unknown" in text(NODE, "delete", "Power it off", "stuck", None, "unknown", True)
 
 
 def test_recabling_is_told_and_nobody_heard_proves_nothing() -> None:

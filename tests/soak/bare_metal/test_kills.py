@@ -71,7 +71,7 @@ DELETION = [
     Kill(CLEAN, 1.0),
     Kill(READ),
     Kill(LEAVE, 0.0),
-    Kill(FORGET),
+    Kill(FORGET, 0.1),
     Kill(SWITCH, times=2),
 ]
 #: A deployment that is killed once, and the deletion that makes room for the next one.
@@ -120,18 +120,21 @@ def is_active(leaf, node) -> bool:
     return leaf.port(PORTS["n1"])["vlan"] == VLANS["red"] and node.power() == "on"
 
 
-def test_runs_that_are_killed_in_one_phase_after_the_other_come_to_the_end(topology, leaf, blank, calm):
+def test_deployments_that_are_killed_in_one_phase_after_the_other_come_to_the_end(topology, leaf, blank, calm):
     found = [change for when in DEPLOYMENT for change in written(kill("server_deploy", topology, when))]
     done = node_play("server_deploy", topology, RED)
     assert is_active(leaf, blank)
     assert len(found) + len(written(done.tasks)) <= 1, "an image that was there was written again"
     assert node_play("server_deploy", topology, RED).changed == []
 
+
+def test_deletions_that_are_killed_in_one_phase_after_the_other_come_to_the_end(topology, leaf, nodes, calm):
+    node_play("server_deploy", topology, RED)
     for when in DELETION:
         kill("server_delete", topology, when)
     node_play("server_delete", topology, RED)
-    assert at_rest(leaf, blank)
-    assert blank.boots_nothing()
+    assert at_rest(leaf, nodes["n1"])
+    assert nodes["n1"].boots_nothing()
     assert node_play("server_delete", topology, RED).changed == []
 
 

@@ -318,3 +318,27 @@ def pump(filler: t.Union[Plain, Decompressor], sink: Sink) -> None:
     if writer.error:
         raise writer.error
     filler.finish()
+
+
+def unpack(
+    source: Source,
+    sink: Sink,
+    words: t.Optional[t.Sequence[str]],
+    compare: t.Callable[[Source], None],
+    stop: t.Optional[t.Callable[[], None]] = None,
+) -> None:
+    """Move all of it, through the program that unpacks it if there is one, and compare its checksum.
+
+    stop ends what a source that is read no more would go on waiting for.
+    """
+    filler = Decompressor(source, words) if words else Plain(source)
+    try:
+        pump(filler, sink)
+    except Unpacked:
+        compare(source)  # which is the better reason when it differs
+        raise
+    finally:
+        if stop is not None:
+            stop()
+        filler.close()
+    compare(source)

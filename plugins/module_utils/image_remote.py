@@ -106,25 +106,14 @@ class RemoteWriter(object):
         sink = image_pipeline.Sink(t.cast(t.Any, disk), HEAD)
         source = image_pipeline.Source(t.cast(t.Any, file), self._algorithm, lambda _count: None)
         try:
-            self._stream(source, sink)
+            words = image_formats.UNPACKERS.get(self._image["format"])
+            image_pipeline.unpack(source, sink, words, self._compare)
         finally:
             source.close()
         disk.sync()
         first.write_aligned(0, memoryview(bytearray(sink.kept.ljust(HEAD, b"\0"))))
         first.sync()
         return sink
-
-    def _stream(self, source: image_pipeline.Source, sink: image_pipeline.Sink) -> None:
-        words = image_formats.UNPACKERS.get(self._image["format"])
-        filler = image_pipeline.Decompressor(source, words) if words else image_pipeline.Plain(source)
-        try:
-            image_pipeline.pump(filler, sink)
-        except image_pipeline.Unpacked:
-            self._compare(source)  # which is the better reason when it differs
-            raise
-        finally:
-            filler.close()
-        self._compare(source)
 
     def _compare(self, source: image_pipeline.Source) -> None:
         found = source.digest()

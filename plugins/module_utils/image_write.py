@@ -164,7 +164,8 @@ class ImageWriter(object):
             if self._image["format"] == "qcow2":
                 kept, size, written = self._by_qemu(source, download, disk)
             else:
-                self._stream(source, sink, download)
+                words = image_formats.UNPACKERS.get(self._image["format"])
+                image_pipeline.unpack(source, sink, words, self._compare, download.abort)
                 kept, size, written = sink.kept, sink.size, sink.written
             self._progress.phase("finishing")
             self._finish(disk, kept, size)
@@ -226,19 +227,6 @@ class ImageWriter(object):
         wipe_ends(disk)
         if facts["discard"] and self._params["discard"]:
             disk.discard()
-
-    def _stream(self, source: image_pipeline.Source, sink: image_pipeline.Sink, download: Download) -> None:
-        words = image_formats.UNPACKERS.get(self._image["format"])
-        filler = image_pipeline.Decompressor(source, words) if words else image_pipeline.Plain(source)
-        try:
-            image_pipeline.pump(filler, sink)
-        except image_pipeline.Unpacked:
-            self._compare(source)  # which is the better reason when it differs
-            raise
-        finally:
-            download.abort()
-            filler.close()
-        self._compare(source)
 
     def _by_qemu(self, source: image_pipeline.Source, download: Download, disk: Disk) -> t.Tuple[bytes, int, int]:
         size = image_formats.unpacked_size(download.peek(image_formats.HEAD), "qcow2", None) or 0

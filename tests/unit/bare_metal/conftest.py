@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.weft.fabric.tests.unit.bare_metal.pretended import Operator, server
+from ansible_collections.weft.fabric.tests.unit.bare_metal.operator import Operator
+from ansible_collections.weft.fabric.tests.unit.bare_metal.pretended import server
 
 
 @pytest.fixture

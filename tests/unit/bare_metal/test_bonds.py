@@ -10,13 +10,13 @@ import typing as t
 
 import pytest
 
+from ansible_collections.weft.fabric.tests.unit.bare_metal.operator import Operator
 from ansible_collections.weft.fabric.tests.unit.bare_metal.pretended import (
     CHECKSUM,
     DEPLOYMENT,
     RED,
     TENANTS,
     Answer,
-    Operator,
     volume_server,
 )
 

@@ -14,7 +14,8 @@ import pytest
 
 from ansible_collections.weft.fabric.plugins.plugin_utils.bare_metal import payload
 from ansible_collections.weft.fabric.plugins.plugin_utils.bare_metal.scope import firsts
-from ansible_collections.weft.fabric.tests.unit.bare_metal.pretended import CHECKSUM, Operator, server
+from ansible_collections.weft.fabric.tests.unit.bare_metal.operator import Operator
+from ansible_collections.weft.fabric.tests.unit.bare_metal.pretended import CHECKSUM, server
 
 DIGEST = hashlib.sha256(b"content").hexdigest()
 IMAGE = f"{DIGEST}.raw"

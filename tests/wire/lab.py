@@ -132,10 +132,21 @@ class PingResult:
         return f"{self.sent} sent, {len(self.lost)} lost, longest gap {self.longest_gap * 1000:.0f} ms"
 
 
+def ping_answers(text: str) -> dict[int, float]:
+    """Return when each packet was answered, from the output of ping -D -n.
+
+    What counts is the first answer: a router that was frozen forwards what it has kept once it thaws, and so answers
+    again, seconds later, what another one answered long before.
+    """
+    found: dict[int, float] = {}
+    for match in re.finditer(r"^\[(\d+\.\d+)\] \d+ bytes.*icmp_seq=(\d+)", text, re.M):
+        found.setdefault(int(match.group(2)), float(match.group(1)))
+    return found
+
+
 def parse_ping(text: str) -> PingResult:
     """Read the output of ping -D -n."""
-    replies = re.finditer(r"^\[(\d+\.\d+)\] \d+ bytes.*icmp_seq=(\d+)", text, re.M)
-    stamps = {int(m.group(2)): float(m.group(1)) for m in replies}
+    stamps = ping_answers(text)
     totals = re.search(r"(\d+) packets transmitted, (\d+) received", text)
     if not totals:
         raise LabError(f"ping printed no totals: {text[-500:]}")

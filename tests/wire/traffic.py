@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
-from .lab import Background, Host, wait_for
+from .lab import Background, Host, ping_answers, wait_for
 
 PROGRAMS = Path(__file__).parent / "programs"
 SILENCE, REFUSED = "silence", "refused"
@@ -79,8 +79,7 @@ class PingTrack:
         wait_for(f"the first answer of {target}", lambda: "bytes from" in self._process.output(), 15)
 
     def _answers(self) -> dict[int, float]:
-        found = re.finditer(r"^\[(\d+\.\d+)\] \d+ bytes.*icmp_seq=(\d+)", self._process.output(), re.M)
-        return {int(match.group(2)): float(match.group(1)) for match in found}
+        return ping_answers(self._process.output())
 
     def timeline(self) -> Timeline:
         return Timeline(list(self._answers().values()))
@@ -179,9 +178,13 @@ class Watched:
         timelines = {name: one.timeline() for name, one in self._all().items()}
         return [{name: line.longest_gap(*window) for name, line in timelines.items()} for window in windows]
 
+    def answered_twice(self) -> dict[str, int]:
+        """Return how many answers of each kind of ping came more than once, of those that had any."""
+        return {name: number for name, ping in self.pings.items() if (number := ping.duplicates())}
+
     def check_nothing_lost(self) -> None:
         assert {name: lost for name, ping in self.pings.items() if (lost := ping.lost())} == {}
-        assert {name: number for name, ping in self.pings.items() if (number := ping.duplicates())} == {}
+        assert self.answered_twice() == {}
 
     def show(self) -> str:
         return "; ".join(f"{name}: {ping.summary()}" for name, ping in self.pings.items())

@@ -117,6 +117,8 @@ def test_fault_and_repair(name, router, lab, traffic, figure, topology_source):
     during, afterwards = traffic.longest_gaps((inflicted, repaired), (repaired, end))
     figure(f"ha: {name}: fault, goal 0.5 s: {show(during)}; one holder seen after {over - inflicted:.1f} s")
     figure(f"ha: {name}: repair, goal 0.1 s: {show(afterwards)}; one holder seen after {settled - repaired:.1f} s")
+    if what.unaware:
+        figure(f"ha: {name}: what it had kept came a second time when it thawed: {traffic.answered_twice()}")
     assert {address: nodes for address, nodes in found.holders().items() if nodes != [last]} == {}
     if not what.split and not what.unaware:
         assert last == after, "a repair moves the role back, for which there is no reason"

@@ -243,56 +243,11 @@ class Story(t.NamedTuple):
     """How the servers were deployed, and what was seen of it."""
 
     since: float
-    #: when the first run began
-    begun: float
     done: Play
     again: Play
     status: Play
     asked_again: list[str]
     wires: Wires
-
-    def figures(self) -> list[str]:
-        """Return for each node where the time went: what the machine and its disk took, and all else."""
-        found = []
-        for name in PORTS:
-            rows = [row for row in self.done.tasks if row["host"] == name]
-            machine = {words: sum(map(taken, rows)) for words, taken in MACHINE.items()}
-            whole = max(row["ended"] for row in rows) - self.begun
-            parts = ", ".join(f"{words} {took:.1f} s" for words, took in machine.items())
-            found.append(f"{name}: {parts}; all control steps {whole - sum(machine.values()):.1f} s of {whole:.1f} s")
-            steps = {
-                task: took - sum(map(_of_machine, _named(rows, task))) for task, took in self.done.spent(name).items()
-            }
-            longest = sorted(((took, task) for task, took in steps.items() if took >= SHOWN_SECONDS), reverse=True)
-            found.append(f"{name}: control steps: {', '.join(f'{task} {took:.1f} s' for took, task in longest)}")
-        return found
-
-
-def _named(rows: list[dict[str, t.Any]], task: str) -> list[dict[str, t.Any]]:
-    return [row for row in rows if row["task"].rpartition(" : ")[2] == task]
-
-
-def _whole(task: str) -> t.Callable[[dict[str, t.Any]], float]:
-    return lambda row: sum(one["seconds"] for one in _named([row], task))
-
-
-def _writing(row: dict[str, t.Any]) -> float:
-    """Return how long an image was written; that a module had to be started for it, counts as control."""
-    return sum(one["result"].get("seconds", 0.0) for one in _named([row], "Write its image"))
-
-
-def _of_machine(row: dict[str, t.Any]) -> float:
-    return sum(taken(row) for taken in MACHINE.values())
-
-
-#: what is no control step, by what a task and its result tell of it
-MACHINE: dict[str, t.Callable[[dict[str, t.Any]], float]] = {
-    "firmware, kernel and ramdisk until login": _whole("Wait for its ramdisk"),
-    "image": _writing,
-    "ramdisk's power off": _whole("Wait until it is off"),
-}
-#: what takes less is not shown
-SHOWN_SECONDS = 0.25
 
 
 def deploy_both(topology: Path, leaf: Leaf, nodes: dict[str, Node]) -> Story:
@@ -302,7 +257,6 @@ def deploy_both(topology: Path, leaf: Leaf, nodes: dict[str, Node]) -> Story:
     macs = {name: str(node["nics"]["nic0"]["mac_address"]) for name, node in load(topology)["nodes"].items()}
     wires = Wires(leaf, macs)
     try:
-        begun = time.time()
         done = node_play("server_deploy", topology)
         for name, node in nodes.items():
             node.wait_console(r"^tiny: ready", 90, marks[name])
@@ -311,7 +265,7 @@ def deploy_both(topology: Path, leaf: Leaf, nodes: dict[str, Node]) -> Story:
     mark = leaf.mark()
     again = node_play("server_deploy", topology)
     asked = leaf.requests(mark)
-    return Story(since, begun, done, again, node_play("server_status", topology), asked, wires)
+    return Story(since, done, again, node_play("server_status", topology), asked, wires)
 
 
 def load(topology: Path) -> dict[str, t.Any]:

@@ -29,7 +29,8 @@ class Play:
     returncode: int
     output: str
     seconds: float
-    tasks: list[dict[str, t.Any]]  # host, task, result, failed
+    tasks: list[dict[str, t.Any]]  # host, task, result, failed, seconds, ended
+    began: float  # by the clock that tells when tasks have ended
 
     @property
     def changed(self) -> list[tuple[str, str]]:
@@ -104,7 +105,7 @@ def play(playbook: str, inventory: Path, *arguments: str, check: bool = True, se
     """Run a playbook; a failure is an error unless check is False."""
     with tempfile.TemporaryDirectory(prefix="weft-t-") as directory:
         record = Path(directory, "record")
-        started = time.monotonic()
+        began, started = time.time(), time.monotonic()
         result = subprocess.run(
             command(playbook, inventory, *arguments),
             env=environment(record),
@@ -115,7 +116,7 @@ def play(playbook: str, inventory: Path, *arguments: str, check: bool = True, se
             check=False,
         )
         elapsed = time.monotonic() - started
-        done = Play(result.returncode, result.stdout + result.stderr, elapsed, recorded(record))
+        done = Play(result.returncode, result.stdout + result.stderr, elapsed, recorded(record), began)
     if check and done.returncode != 0:
         raise LabError(f"{playbook} ended with {done.returncode}:\n{done.output}")
     return done
@@ -130,7 +131,7 @@ class Running:
         self._starts, self._output, self._record = (
             Path(self._directory.name, name) for name in ("starts", "output", "record")
         )
-        self._started = time.monotonic()
+        self._began, self._started = time.time(), time.monotonic()
         with self._output.open("w", encoding="utf-8") as stream:
             self.process = subprocess.Popen(
                 command(playbook, inventory, *arguments),
@@ -165,7 +166,8 @@ class Running:
         """Wait for its end, and return what it did."""
         try:
             self.process.wait(seconds)
-            return Play(self.process.returncode, self.output(), time.monotonic() - self._started, self.tasks())
+            elapsed = time.monotonic() - self._started
+            return Play(self.process.returncode, self.output(), elapsed, self.tasks(), self._began)
         finally:
             self.kill()
 

@@ -20,6 +20,7 @@ from ansible_collections.weft.fabric.tests.wire.conftest_shared import (  # re-e
 from ansible_collections.weft.fabric.tests.wire.lab import Host
 from ansible_collections.weft.fabric.tests.wire.leaf import Leaf
 from ansible_collections.weft.fabric.tests.wire.metal import Customer, Story, deploy_both, prepare
+from ansible_collections.weft.fabric.tests.wire.metal_times import times
 from ansible_collections.weft.fabric.tests.wire.node import Node
 
 __all__ = ["figure", "lab", "pytest_terminal_summary"]
@@ -57,6 +58,7 @@ def story(topology: Path, leaf: Leaf, nodes: dict[str, Node], figure: t.Callable
     story = deploy_both(topology, leaf, nodes)
     figure(f"bare metal: two servers deployed at once in {story.done.seconds:.0f} s; with proofs"
            f" {time.monotonic() - begun:.0f} s")  # fmt: skip
-    for line in story.figures():
-        figure(f"bare metal: {line}")
+    for name in nodes:
+        for line in times(story.done, name):
+            figure(f"bare metal: both at once: {line}")
     return story

@@ -19,6 +19,7 @@ from ansible_collections.weft.fabric.tests.wire.metal import (
     node_play,
     secret,
 )
+from ansible_collections.weft.fabric.tests.wire.metal_times import times
 
 OTHER = {"red": "blue", "blue": "red"}
 NODES = {"red": "n1", "blue": "n2"}
@@ -94,6 +95,8 @@ def test_a_server_is_deleted_and_its_node_serves_the_other_tenant(story, topolog
     assert not tenants["red"].reaches(target, 2)
     assert not node.disk_contains(red), "the second tenant's disk still has what the first one wrote"
     figure(f"bare metal: deleted in {deleted.seconds:.0f} s, and deployed to another tenant in {done.seconds:.0f} s")
+    for line in times(done, "n1"):
+        figure(f"bare metal: one alone: {line}")
 
 
 def test_a_bmc_that_says_nothing_harms_nobody(story, topology, nodes):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 weft.fabric contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Power of one node: read, change where needed, and believe it when it has been read twice."""
+"""Power of one node: read, change where needed, and believe that it is off when it has been read twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ansible_collections.weft.fabric.plugins.module_utils.bmc_watch import Watch
 
 # Some BMCs fall over when they are asked too often. Most machines are quick, so that the first looks come sooner.
 FIRST_POLL_SECONDS, POLL_SECONDS = 0.25, 1.0
-# While a machine is reset, a BMC may say "off" for a moment.
+# While a machine is reset, a BMC may say "off" for a moment. "On" none says of a machine that is off.
 CONFIRM_SECONDS = 0.5
 
 #: what the module takes for each node besides what all for BMCs do
@@ -118,21 +118,25 @@ class Power(object):
             self.link.close()
 
     def _reaches(self, states: t.Sequence[str], seconds: float, what: str) -> t.Optional[str]:
-        """Return which of the states was reached in time, and told twice."""
+        """Return which of the states was reached in time; off only when it was told twice."""
         end = self.watch.now() + seconds
         to, pause = self.link.to, FIRST_POLL_SECONDS
         with self.watch.step(what, seconds + to.timeout + to.connect_timeout + MARGIN_SECONDS):
             while True:
                 state = self._look()
-                if state in states:
-                    self.watch.sleep(CONFIRM_SECONDS)
-                    if self._look() == state:
-                        return state
+                if state in states and self._stays(state):
+                    return state
                 left = end - self.watch.now()
                 if left <= 0:
                     return None
                 self.watch.sleep(min(pause, left))
                 pause = min(pause * 2, POLL_SECONDS)
+
+    def _stays(self, state: t.Optional[str]) -> bool:
+        if state == OFF:
+            self.watch.sleep(CONFIRM_SECONDS)
+            return self._look() == state
+        return True
 
     def _look(self) -> t.Optional[str]:
         return self.link.try_to_ask("tell its power state", lambda client: client.power())

@@ -11,7 +11,8 @@ short_description: Power nodes on and off through their BMCs, by IPMI or Redfish
 version_added: 0.1.0
 description:
   - Reads the power of all listed nodes, and changes that of those where it is not as it should be.
-  - A change counts when the BMC has told the new state twice.
+  - A change counts when the BMC tells the new state. That a node is off it has to tell twice, as some BMCs say so for
+    a moment while a machine is reset.
   - Nodes are worked on at the same time. No command is sent to one that is as it should be.
 author:
   - weft.fabric contributors (@weft-fabric)

@@ -39,7 +39,9 @@ Item = dict[str, t.Any]
 def compile_vrrp(view: HostView, templates: t.Mapping[str, str]) -> Item:
     """Return the arguments of vrrp_routers."""
     routers, health = [], {}
-    for router in view.routers:
+    # In this order they are started. A lead in the first election is worth nothing to who starts when the others, where
+    # there are many, have long had theirs.
+    for router in sorted(view.routers, key=lambda router: _place(view, router)):
         if router.ha is None:
             # Until it was converted it may have been one: then it keeps the addresses that namespaces has given it.
             routers.append({"name": router.router.id, "state": "absent", "keep_addresses": True})
@@ -52,6 +54,11 @@ def compile_vrrp(view: HostView, templates: t.Mapping[str, str]) -> Item:
     gone = [router.router.id for router in view.distributed_routers if router.router.id not in named]
     routers += [{"name": name, "state": "absent", "keep_addresses": True} for name in gone]
     return {"routers": routers, "health": [health[name] for name in sorted(health)]}
+
+
+def _place(view: HostView, router: RouterView) -> int:
+    """Return how many nodes are preferred to this one for a router's role."""
+    return 0 if router.ha is None else router.router.nodes.index(view.host.name)
 
 
 def _router(view: HostView, router: RouterView, ha: Leg, templates: t.Mapping[str, str], health: list[str]) -> Item:
@@ -90,7 +97,7 @@ def _variables(view: HostView, router: RouterView, ha: Leg, health: list[str]) -
         "source": str(ha.local.port.addresses[0]),
         "peers": [str(peer.addresses[0]) for peer in peers],
         "group": str(IPv4Address(_GROUPS + hashed("group", router.router.id) % (1 << 16))),
-        "startup_delay": _STARTUP_DELAY * router.router.nodes.index(view.host.name),
+        "startup_delay": _STARTUP_DELAY * _place(view, router),
         "advert_interval": ADVERT_INTERVAL,
         "health": health,
         "addresses": [address for leg in router.all_legs for address in _addresses(router, leg)],

@@ -100,6 +100,27 @@ def test_a_router_with_three_nodes_tells_its_sessions_to_both_others() -> None:
     assert "vrrp_startup_delay 4" in router["config"]
 
 
+def test_a_host_begins_with_the_routers_that_prefer_it() -> None:
+    """Their lead is gone before the last of many has been started."""
+    build = Builder()
+    for number in (1, 2, 3):
+        build.host(f"net{number}", f"198.51.100.{number}/24")
+    placed = {"r1": ["net2", "net1", "net3"], "r2": ["net1", "net2", "net3"], "r3": ["net3", "net2", "net1"]}
+    for number, (name, hosts) in enumerate(placed.items()):
+        web = build.network("blue", f"web{number}")
+        build.subnet(web, f"10.0.{number}.0/24")
+        build.router("blue", name, hosts, [web])
+    topology = build.place_routers()
+    names = {topology.projects["blue"].routers[name].id: name for name in placed}
+    order = {
+        host: [names[item["name"]] for item in compile_host(topology, host, "vrrp_routers")["vrrp_routers"]["routers"]]
+        for host in ("net1", "net2", "net3")
+    }
+    assert order["net1"] == ["r2", "r1", "r3"]
+    assert [order[host][0] for host in ("net2", "net3")] == ["r1", "r3"]
+    assert sorted(order["net2"]) == sorted(order["net3"]) == sorted(placed)
+
+
 @pytest.mark.parametrize(
     ("name", "mode", "flags"),
     [

@@ -119,13 +119,12 @@ def read(
     desired: t.Mapping[str, Router],
     paths: vrrp_program.Paths,
     units: t.Mapping[str, Unit],
-    sessions: t.Mapping[str, Unit],
 ) -> Current:
-    """Look at all routers there are and those that are wanted."""
+    """Look at all routers there are and those that are wanted. units: those of vrrp_program.PATTERNS."""
     current = Current({path: read_file(path) for path in vrrp_program.file_names(paths)})
     current.watches = _watches(paths.watches)
-    running = {vrrp_program.router_name(unit): state for unit, state in units.items()}
-    telling = {vrrp_program.router_name(unit): state for unit, state in sessions.items()}
+    running = vrrp_program.by_router(units, vrrp_program.unit_name)
+    telling = vrrp_program.by_router(units, vrrp_program.sessions_name)
     active = {name for found in (running, telling) for name, unit in found.items() if unit.active}
     for name in sorted(set(directories(paths.directory)) | set(desired) | active):
         if not vrrp_files.NAME.match(name):

@@ -45,8 +45,7 @@ def describe(
     }
     if not os.path.isdir(paths.directory):
         return found
-    units, sessions = systemd.units(vrrp_program.PATTERN), systemd.units(vrrp_program.SESSIONS_PATTERN)
-    current = vrrp_current.read({}, paths, units, sessions)
+    current = vrrp_current.read({}, paths, systemd.units(*vrrp_program.PATTERNS))
     for name, state in current.routers.items():
         if not state.exists or (names is not None and name not in names):
             continue

@@ -10,6 +10,7 @@ import shutil
 import typing as t
 
 from ansible_collections.weft.fabric.plugins.module_utils.reconcile import FabricError
+from ansible_collections.weft.fabric.plugins.module_utils.systemd import Unit
 
 # keepalived runs it, and refuses what a group may write to (on Debian 12 that is all of /usr/local) or what a symbolic
 # link leads to (/bin/sh).
@@ -23,6 +24,7 @@ SESSIONS_UNIT = "weft-fabric-conntrackd@.service"
 SESSIONS_PATTERN = "weft-fabric-conntrackd@*.service"
 REFRESH_UNIT = "weft-fabric-conntrackd-refresh.service"
 REFRESH_TIMER = "weft-fabric-conntrackd-refresh.timer"
+PATTERNS = (PATTERN, SESSIONS_PATTERN, REFRESH_TIMER)
 
 # The constant address that only the primary has, on the HA link.
 PRIMARY_NETWORK = "169.254.0.0/24"
@@ -34,6 +36,11 @@ _NOTE = "# Made by weft.fabric; changes are overwritten."
 #
 # keepalived starts a notify script for each transition and does not wait for the last one, so two may run at a time and
 # in the wrong order. Each goes by what is (who has the primary's address), not by what it was told.
+#
+# What a change of roles takes of the processors must not make others change: where Open vSwitch forwards in user space,
+# advertisements wait for a processor as all else does, and a host on which many roles move at a time would never come
+# to an end. So of all notify scripts of a host only one is at work, and a router whose role came and went while it
+# waited is done at once. Only whether packets are forwarded does not wait.
 #
 # conntrackd puts what a peer tells into the kernel at once, so nothing has to be committed at a failover. Who gives up
 # the role forgets what it knew of its own: an entry that times out there must not be deleted on the new primary.
@@ -68,7 +75,7 @@ forward() {
 
 sessions() {
     [ -S "$run/$name/conntrackd.ctl" ] || return 0
-    # One that hangs must not hold up who waits for the lock, or the other routers.
+    # One that hangs must not hold up who waits for the locks for ever.
     timeout 5 conntrackd -C "$directory/$name/conntrackd.conf" "$@" > /dev/null
 }
 
@@ -95,8 +102,8 @@ advertise() {
 remember() {
     before=
     [ -e "$run/$name/state" ] && read -r before _ < "$run/$name/state"
-    [ "$before" = "$1" ] && return
-    printf '%%s %%s\\n' "$1" "$(date +%%s.%%3N)" > "$run/$name/state.new"
+    [ "$before" = "$role" ] && return
+    printf '%%s %%s\n' "$role" "$(date +%%s.%%3N)" > "$run/$name/state.new"
     mv "$run/$name/state.new" "$run/$name/state"
 }
 
@@ -105,7 +112,44 @@ give_up() {
     sessions -f internal
     sessions -n
     advertise 0
-    rm -f "$run/$name/held"
+    rm -f "$run/$name/told"
+}
+
+# What it is now; and between those that have no addresses, what keepalived said last.
+look() {
+    read -r role _ < "$run/$name/word"
+    case $role in
+    FAULT) role=fault ;;
+    *) role=backup ;;
+    esac
+    if is_primary; then
+        role=primary
+        forward 1
+    else
+        forward 0
+    fi
+}
+
+# What the others were told last; that it is primary, even when they have been told only half of it.
+tell() {
+    told=
+    [ -e "$run/$name/told" ] && read -r told _ < "$run/$name/told"
+    [ "$role" = "$told" ] && return
+    if [ "$role" = primary ]; then
+        echo primary > "$run/$name/told"
+        advertise 1
+        sessions -R
+        sessions -B
+        return
+    fi
+    if [ "$told" = primary ]; then
+        give_up
+    else
+        # It has just started, and its predecessor has tidied up; or its link is back. What conntrackd asked its peers
+        # for when it started itself may have been lost on a link that was not wired yet.
+        sessions -n
+    fi
+    echo "$role" > "$run/$name/told"
 }
 
 forget() {
@@ -114,9 +158,21 @@ forget() {
     done
 }
 
+# Of this router.
 one_at_a_time() {
     exec 9> "$run/$name/lock"
     flock 9
+}
+
+# Of all routers. Who finds that somebody waits for this router need not wait, too: it is looked at when its turn has
+# come. Who has waited for so long goes on, as a conntrackd that hangs is another router's.
+wait_for_turn() {
+    exec 8> "$run/$name/waiting"
+    flock -n 8 || exit 0
+    exec 7> "$run.lock"
+    flock -w 15 7
+    one_at_a_time
+    exec 8>&-
 }
 
 case $verb in
@@ -146,27 +202,16 @@ sessions)
     ;;
 notify)
     settings
-    one_at_a_time
-    if is_primary; then
-        : > "$run/$name/held"
-        forward 1
-        advertise 1
-        sessions -R
-        sessions -B
-        remember primary
-    else
-        if [ -e "$run/$name/state" ] || [ -e "$run/$name/held" ]; then
-            give_up
-        else
-            # It has just started, and its predecessor has tidied up. What conntrackd asked its peers for when it
-            # started itself may have been lost on a link that was not wired yet.
-            sessions -n
-        fi
-        case $5 in
-        FAULT) remember fault ;;
-        *) remember backup ;;
-        esac
-    fi
+    # At first by what keepalived says, which may no longer be true.
+    echo "$5" > "$run/$name/word"
+    case $5 in
+    MASTER) forward 1 ;;
+    *) forward 0 ;;
+    esac
+    wait_for_turn
+    look
+    remember
+    tell
     ;;
 cleanup)
     # keepalived has ended, for whatever reason. What it had put in must not stay, as the next primary has it now.
@@ -248,6 +293,9 @@ StartLimitIntervalSec=0
 Type=notify
 NetworkNamespacePath=%(directory)s/%%i/namespace
 PrivateMounts=no
+# It would make itself the first of all that want a processor, once for each router: one tenant's new connections would
+# keep keepalived, and what forwards, from theirs. It says that this failed, and goes on.
+CapabilityBoundingSet=~CAP_SYS_NICE
 RuntimeDirectory=weft-fabric-vrrp/%%i
 RuntimeDirectoryPreserve=yes
 ExecStart=/bin/sh %(program)s sessions %%i %(conntrackd)s -C %(directory)s/%%i/conntrackd.conf
@@ -310,9 +358,10 @@ def sessions_name(router: str) -> str:
     return SESSIONS_UNIT.replace("@", "@" + router)
 
 
-def router_name(unit: str) -> str:
-    """Return the router a unit is for."""
-    return unit.partition("@")[2][: -len(".service")]
+def by_router(units: t.Mapping[str, Unit], name: t.Callable[[str], str]) -> t.Dict[str, Unit]:
+    """Return those of the units that a function names for a router, by router."""
+    instances = {unit: unit.partition("@")[2][: -len(".service")] for unit in units}
+    return {router: units[unit] for unit, router in instances.items() if router and unit == name(router)}
 
 
 def executable(name: str) -> str:
@@ -343,3 +392,8 @@ def files(paths: Paths) -> t.Dict[str, str]:
 def file_names(paths: Paths) -> t.List[str]:
     """Return the paths of what all routers share."""
     return sorted([os.path.join(paths.units, unit) for unit in UNITS] + [paths.program])
+
+
+def lock_of(paths: Paths) -> str:
+    """Return the path of the lock of all routers, which only the shell program takes."""
+    return paths.run + ".lock"

@@ -63,12 +63,10 @@ class VrrpRoutersEngine(Engine):
 
     def read(self) -> vrrp_current.Current:
         idle = self._is_idle()
-        units = {} if idle else self.systemd.units(vrrp_program.PATTERN)
-        sessions = {} if idle else self.systemd.units(vrrp_program.SESSIONS_PATTERN)
-        self._current = vrrp_current.read(self.desired, self.paths, units, sessions)
-        if not idle:
-            timer = self.systemd.units(vrrp_program.REFRESH_TIMER).get(vrrp_program.REFRESH_TIMER)
-            self._current.refreshed = timer is not None and timer.active
+        units = {} if idle else self.systemd.units(*vrrp_program.PATTERNS)
+        self._current = vrrp_current.read(self.desired, self.paths, units)
+        timer = units.get(vrrp_program.REFRESH_TIMER)
+        self._current.refreshed = timer is not None and timer.active
         self.health.read()
         return self._current
 
@@ -243,7 +241,7 @@ class VrrpRoutersEngine(Engine):
 
     def _remove_shared(self) -> None:
         self.systemd.stop([vrrp_program.REFRESH_TIMER])
-        for path in vrrp_program.file_names(self.paths):
+        for path in [*vrrp_program.file_names(self.paths), vrrp_program.lock_of(self.paths)]:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
         self.systemd.daemon_reload()

@@ -67,11 +67,11 @@ class FakeSystemd(Systemd):
 
     # what the engines use
 
-    def units(self, pattern: str) -> dict[str, Unit]:
-        wanted = re.compile(re.escape(pattern).replace(r"\*", ".*") + r"\Z")
-        found = {name: Unit(True, 0) for name in self.timers if wanted.match(name)}
+    def units(self, *patterns: str) -> dict[str, Unit]:
+        wanted = re.compile("|".join(re.escape(pattern).replace(r"\*", ".*") for pattern in patterns))
+        found = {name: Unit(True, 0) for name in self.timers if wanted.fullmatch(name)}
         for name, process in sorted(self.processes.items()):
-            if wanted.match(name):
+            if wanted.fullmatch(name):
                 alive = process.poll() is None
                 found[name] = Unit(alive, process.pid if alive else 0)
         return found

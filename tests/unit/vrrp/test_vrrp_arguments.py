@@ -238,7 +238,10 @@ def test_sessions_of_a_namespace_that_was_made_anew_are_told_again() -> None:
 def test_names_of_units() -> None:
     assert vrrp_program.unit_name("a-1") == "weft-fabric-vrrp@a-1.service"
     assert vrrp_program.sessions_name("a-1") == "weft-fabric-conntrackd@a-1.service"
-    assert vrrp_program.router_name("weft-fabric-vrrp@a-1.service") == "a-1"
+    names = ["weft-fabric-vrrp@a-1.service", "weft-fabric-conntrackd@a-2.service", vrrp_program.REFRESH_TIMER]
+    units = {name: Unit(True, number) for number, name in enumerate(names)}
+    assert vrrp_program.by_router(units, vrrp_program.unit_name) == {"a-1": Unit(True, 0)}
+    assert vrrp_program.by_router(units, vrrp_program.sessions_name) == {"a-2": Unit(True, 1)}
 
 
 def test_a_missing_program_says_what_to_install() -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 from ansible_collections.weft.fabric.plugins.module_utils import vrrp_program
 from ansible_collections.weft.fabric.tests.unit.namespaces.private_network import ip
-from ansible_collections.weft.fabric.tests.unit.vrrp.fake_systemd import wait_for
+from ansible_collections.weft.fabric.tests.unit.vrrp.fake_systemd import children, wait_for
 from ansible_collections.weft.fabric.tests.unit.vrrp.machine import FABRIC, INSIDE, OUTSIDE, Node, Pings, Site, freeze
 
 # In seconds. These leave room for a busy machine; what a failover really costs, the scenarios in the lab measure.
@@ -287,12 +288,34 @@ def test_one_that_has_just_started_gives_nothing_up(site: Site) -> None:
     notify(two, "BACKUP")
     assert two.asked() == []
     (two.run_path / two.name / "state").unlink()
-    (two.run_path / two.name / "held").touch()
+    (two.run_path / two.name / "told").write_text("primary\n")
     notify(two, "BACKUP")
     assert two.asked() == [
         f"{verb} weft-fabric-ra@{two.name}.service" for verb in ("kill --signal=KILL", "--no-block stop")
     ]
-    assert not (two.run_path / two.name / "held").exists()
+    assert (two.run_path / two.name / "told").read_text() == "backup\n"
+
+
+def test_a_role_that_came_and_went_while_others_were_told_costs_nothing(site: Site) -> None:
+    """But whether packets are forwarded follows at once, whoever is told what at that moment."""
+    for node in site.nodes:
+        config = node.path / "ra" / node.name / "radvd.conf"
+        config.parent.mkdir(parents=True)
+        config.touch()
+    one, two = site.start()
+    lock = vrrp_program.lock_of(two.paths)
+    with open(lock, "a", encoding="ascii") as others:
+        fcntl.flock(others, fcntl.LOCK_EX)
+        one.handicap(-40)
+        takes_over(two)
+        wait_for("who forwards", lambda: (one.forwards(), two.forwards()) == ("0", "1"))
+        two.handicap(-80)
+        takes_over(one)
+        wait_for("who forwards", lambda: (one.forwards(), two.forwards()) == ("1", "0"))
+        assert two.asked() == []
+    wait_for("the notify scripts", lambda: not any(children(node.keepalived()[1]) for node in site.nodes))
+    assert two.asked() == []
+    assert (two.run_path / two.name / "told").read_text() == "backup\n"
 
 
 def notify(node: Node, word: str) -> None:

@@ -320,7 +320,7 @@ def test_a_router_can_go_on_without_vrrp(node: Node) -> None:
 
 
 def test_systemd_is_not_asked_where_no_such_router_ever_was(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(_pattern: str) -> dict[str, Unit]:
+    def refused(*_patterns: str) -> dict[str, Unit]:
         raise FabricError("systemctl not found")
 
     absent = {"name": node.name, "state": "absent", "keep_addresses": True}

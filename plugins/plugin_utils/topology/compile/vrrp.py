@@ -29,8 +29,9 @@ _UPLINK_WEIGHT = -50
 _UNDERLAY_WEIGHT = -254
 
 _IDS = 254
-# Seconds for each place behind the preferred node.
-_STARTUP_DELAY = 2
+# Seconds for each place behind the preferred node: what it may take longer to start dozens of routers on one host than
+# on another.
+_STARTUP_DELAY = 4
 _GROUPS = int(IPv4Address("239.192.0.0"))
 
 Item = dict[str, t.Any]

@@ -36,9 +36,9 @@ class Systemd(object):
         """
         text = self._call(["list-units", "--all", "--full", "--plain", "--no-legend"] + list(patterns))
         states = {}
-        for line in text.splitlines():
-            # Older versions put a mark before one that has failed, whatever they are told.
-            name, _loaded, state = line.lstrip("\u25cf*\u00d7 ").split()[:3]
+        for words in filter(None, map(str.split, text.splitlines())):
+            # Older versions put a mark before one that has failed, whatever they are told. A name has a dot.
+            name, _loaded, state = words[0 if "." in words[0] else 1 :][:3]
             states[name] = state in ("active", "reloading")
         pids = main_processes() if any(states.values()) else {}
         return {name: Unit(active, pids.get(name, 0) if active else 0) for name, active in states.items()}
@@ -69,10 +69,17 @@ class Systemd(object):
 
     def kill(self, names: t.Sequence[str]) -> None:
         """End all processes of units at once, so that they cannot tidy up."""
-        # Halted first: a process that is told of another's end could still act. One that has ended meanwhile can do
-        # nothing, and its unit may be gone.
+        # Halted first: a process that is told of another's end could still act.
         for signal in ("STOP", "KILL") if names else ():
-            self._call(["kill", "--signal=" + signal] + list(names), may_fail=True)
+            self._signal(signal, list(names))
+
+    def _signal(self, signal: str, names: t.List[str]) -> None:
+        try:
+            self._call(["kill", "--signal=" + signal] + names)
+        except FabricError as error:
+            # The unit of one that has ended meanwhile may be gone.
+            if "not loaded" not in str(error):
+                raise
 
     def reload(self, names: t.Sequence[str]) -> None:
         """Let units read their files again."""

@@ -103,7 +103,7 @@ remember() {
     before=
     [ -e "$run/$name/state" ] && read -r before _ < "$run/$name/state"
     [ "$before" = "$role" ] && return
-    printf '%%s %%s\n' "$role" "$(date +%%s.%%3N)" > "$run/$name/state.new"
+    printf '%%s %%s\\n' "$role" "$(date +%%s.%%3N)" > "$run/$name/state.new"
     mv "$run/$name/state.new" "$run/$name/state"
 }
 
@@ -112,7 +112,6 @@ give_up() {
     sessions -f internal
     sessions -n
     advertise 0
-    rm -f "$run/$name/told"
 }
 
 # What it is now; and between those that have no addresses, what keepalived said last.
@@ -229,7 +228,7 @@ cleanup)
     ip -4 route flush proto 18
     ip -6 route flush proto 18
     give_up
-    rm -f "$run/$name/state"
+    rm -f "$run/$name/state" "$run/$name/told"
     exit 0
     ;;
 refresh)

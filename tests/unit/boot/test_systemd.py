@@ -18,7 +18,9 @@ weft-x@a.service loaded active running Router a
 weft-x@b.service loaded reloading reload-notify Router b
 weft-x@c.service loaded inactive dead Router c
 \u25cf weft-x@d.service loaded failed failed Router d
+x weft-x@e.service not-found failed failed weft-x@e.service
 weft-x.timer loaded active waiting Again and again
+
 """
 TOO_OFTEN = "systemctl start failed: Job for a failed because start of the service was attempted too often."
 
@@ -54,6 +56,7 @@ def test_states_and_processes_of_units(monkeypatch):
         "weft-x@b.service": Unit(True, 0),
         "weft-x@c.service": Unit(False, 0),
         "weft-x@d.service": Unit(False, 0),
+        "weft-x@e.service": Unit(False, 0),
         "weft-x.timer": Unit(True, 0),
     }
     assert asked.asked == ["list-units --all --full --plain --no-legend weft-x@*.service weft-x.timer"]
@@ -87,3 +90,12 @@ def test_another_failure_is_told_at_once():
     with pytest.raises(FabricError, match="no such unit"):
         asked.start(["a.service"])
     assert "start a.service" not in asked.asked[1:]
+
+
+def test_a_unit_that_is_gone_need_not_be_killed():
+    asked = Asked(FabricError("systemctl kill failed: Failed to kill unit a.service: Unit a.service not loaded."))
+    asked.kill(["a.service", "b.service"])
+    assert asked.asked == [f"kill --signal={signal} a.service b.service" for signal in ("STOP", "KILL")]
+    with pytest.raises(FabricError, match="timed out"):
+        Asked(FabricError("systemctl kill failed: Connection timed out")).kill(["a.service"])
+    assert Asked().kill([]) is None

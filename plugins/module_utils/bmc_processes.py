@@ -109,6 +109,8 @@ class _Voice(object):
 
     # Time to leave a step whose bound went by while one inside of it was left.
     SHORTEST_SECONDS = 0.05
+    # A library may swallow what the alarm raises, and wait on. Then it is raised again.
+    AGAIN_SECONDS = 1.0
 
     def __init__(self, pipe: t.Any, parent: int):
         self.pipe = pipe
@@ -116,7 +118,8 @@ class _Voice(object):
         self.heard = True
 
     def __call__(self, deadline: float, report: Report) -> None:
-        signal.setitimer(signal.ITIMER_REAL, max(self.SHORTEST_SECONDS, deadline - time.monotonic()))
+        left = max(self.SHORTEST_SECONDS, deadline - time.monotonic())
+        signal.setitimer(signal.ITIMER_REAL, left, self.AGAIN_SECONDS)
         if not self.heard:
             return
         # The pipe itself may be held open by the processes of other nodes.

@@ -88,8 +88,8 @@ def parse(params: t.Mapping[str, t.Any]) -> t.Dict[str, Wish]:
 
 def read(paths: Paths, units: t.Mapping[str, Unit]) -> Current:
     """Look at all HA routers of this host."""
-    running = vrrp_program.by_router(units, vrrp_program.unit_name)
-    active = {name for name, unit in running.items() if unit.active}
+    keepaliveds = vrrp_program.by_router(units, vrrp_program.unit_name)
+    active = {name for name, unit in keepaliveds.items() if unit.active}
     roles = {}
     for name in vrrp_current.directories(paths.directory):
         if vrrp_files.NAME.match(name) and os.path.isdir(os.path.join(paths.directory, name)):

@@ -47,11 +47,11 @@ class Systemd(object):
         """Start units and wait until they serve."""
         if names:
             try:
-                self._start(list(names))
+                self._start_forgiven(list(names))
             except FabricError as error:
                 raise FabricError("%s %s" % (error, self._last_words(names))) from error
 
-    def _start(self, names: t.List[str]) -> None:
+    def _start_forgiven(self, names: t.List[str]) -> None:
         try:
             self._call(["start"] + names)
         except FabricError as error:

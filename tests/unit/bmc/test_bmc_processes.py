@@ -65,6 +65,21 @@ def test_an_error_nobody_thought_of_has_a_name() -> None:
     assert run_all(items("n1"), work, 1)[0]["error"] == "node n1: KeyError: 'n1'"
 
 
+def test_a_library_that_swallows_the_bound_is_told_once_more() -> None:
+    def work(_item: Item, watch: Watch) -> None:
+        with watch.step("answer", 0.2):
+            try:
+                time.sleep(60)
+            except Overdue:
+                watch.report["changes"].append("swallowed")
+            time.sleep(60)
+
+    with within(10):
+        (report,) = run_all(items("n1"), work, 1)
+    assert report["changes"] == ["swallowed"]
+    assert "Overdue: it took longer than 0.2 s to answer" in report["error"]
+
+
 def test_a_request_that_is_overdue_can_be_gone_on_from() -> None:
     def work(item: Item, watch: Watch) -> None:
         try:

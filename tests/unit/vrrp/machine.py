@@ -206,6 +206,11 @@ class Node:
         entries = [entry for device in links(self.namespace).values() for entry in device["addr_info"]]
         return sorted(f"{entry['local']}/{entry['prefixlen']}" for entry in entries)
 
+    def pids(self) -> list[str]:
+        """Return the processes in the namespace."""
+        words = ["ip", "netns", "pids", self.namespace]
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+
     def is_primary(self) -> bool:
         return "169.254.0.7/24" in self.addresses()
 
@@ -255,6 +260,8 @@ class Site:
     def __exit__(self, *exc: object) -> None:
         for node in self.nodes:
             node.systemd.end_all()
+        # A notify script whose keepalived was killed may still be at work.
+        wait_for("the end of all in the nodes", lambda: not any(node.pids() for node in self.nodes))
         shutil.rmtree(self.path)
 
     def _neighbour(self, name: str, kind: str, address: str, address6: str, gateway: str | None) -> None:

@@ -264,9 +264,7 @@ def test_the_program_takes_its_state_from_what_is(site: Site) -> None:
 
 def test_advertisements_follow_the_role(site: Site) -> None:
     one, _two = site.nodes
-    config = one.path / "ra" / one.name / "radvd.conf"
-    config.parent.mkdir(parents=True)
-    config.touch()
+    have_advertised(one)
     site.start()
     unit = f"weft-fabric-ra@{one.name}.service"
     wait_for("the start", lambda: f"--no-block start {unit}" in one.asked())
@@ -277,10 +275,7 @@ def test_advertisements_follow_the_role(site: Site) -> None:
 
 def test_one_that_has_just_started_gives_nothing_up(site: Site) -> None:
     """Hundreds of backups start at a time. What a predecessor has left, its own end has taken away."""
-    for node in site.nodes:
-        config = node.path / "ra" / node.name / "radvd.conf"
-        config.parent.mkdir(parents=True)
-        config.touch()
+    have_advertised(*site.nodes)
     _one, two = site.start()
     assert two.asked() == []
     # A script that was killed when it had begun to take the role over has not noted it yet.
@@ -298,10 +293,7 @@ def test_one_that_has_just_started_gives_nothing_up(site: Site) -> None:
 
 def test_a_role_that_came_and_went_while_others_were_told_costs_nothing(site: Site) -> None:
     """But whether packets are forwarded follows at once, whoever is told what at that moment."""
-    for node in site.nodes:
-        config = node.path / "ra" / node.name / "radvd.conf"
-        config.parent.mkdir(parents=True)
-        config.touch()
+    have_advertised(*site.nodes)
     one, two = site.start()
     lock = vrrp_program.lock_of(two.paths)
     with open(lock, "a", encoding="ascii") as others:
@@ -316,6 +308,14 @@ def test_a_role_that_came_and_went_while_others_were_told_costs_nothing(site: Si
     wait_for("the notify scripts", lambda: not any(children(node.keepalived()[1]) for node in site.nodes))
     assert two.asked() == []
     assert (two.run_path / two.name / "told").read_text() == "backup\n"
+
+
+def have_advertised(*nodes: Node) -> None:
+    """Give the nodes' routers something to advertise."""
+    for node in nodes:
+        config = node.path / "ra" / node.name / "radvd.conf"
+        config.parent.mkdir(parents=True)
+        config.touch()
 
 
 def notify(node: Node, word: str) -> None:

@@ -17,7 +17,12 @@ from ansible_collections.weft.fabric.plugins.module_utils.vrrp_current import (
     Router,
     State,
 )
-from ansible_collections.weft.fabric.plugins.module_utils.vrrp_program import REFRESH_TIMER, sessions_name, unit_name
+from ansible_collections.weft.fabric.plugins.module_utils.vrrp_program import (
+    CROWD_DELAY,
+    REFRESH_TIMER,
+    sessions_name,
+    unit_name,
+)
 
 # What an operation asks for; apply() brings them into an order.
 SHARED, WRITE, SYNC, SYNC_RESTART, SYNC_STOP, TIMER, TIMER_STOP = range(7)
@@ -27,6 +32,9 @@ START, RESTART, RELOAD, REMOVE, REMOVE_SHARED, WATCHES = range(7, 13)
 # by default. Others on the host need some, too.
 _WATCHES_SPARE = 256
 _WATCHES_LEAST = 1024
+
+# Of a host with one slow processor.
+_STARTS_A_SECOND = 10
 
 _WORDS = {START: "start", RESTART: "restart", RELOAD: "reload"}
 _SYNC_WORDS = {SYNC: "start", SYNC_RESTART: "restart", SYNC_STOP: "stop"}
@@ -74,6 +82,11 @@ def moves(router: Router, state: State) -> bool:
 def watches_for(routers: int) -> int:
     """Return a limit with which many more routers can come."""
     return max(2 * (routers + _WATCHES_SPARE), _WATCHES_LEAST)
+
+
+def crowd_delay(routers: int) -> int:
+    """Return for how many seconds each of so many routers leaves the first election to the start of the others."""
+    return min(routers // _STARTS_A_SECOND, CROWD_DELAY)
 
 
 def _plan_watches(current: Current, routers: int) -> t.List[Operation]:

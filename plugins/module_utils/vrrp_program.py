@@ -29,6 +29,9 @@ PATTERNS = (PATTERN, SESSIONS_PATTERN, REFRESH_TIMER)
 # The constant address that only the primary has, on the HA link.
 PRIMARY_NETWORK = "169.254.0.0/24"
 
+# The longest delay that keepalived.conf.j2 has for a router that starts among many, in seconds.
+CROWD_DELAY = 9
+
 _SEARCH = "/usr/sbin:/usr/local/sbin:/sbin:/usr/bin:/usr/local/bin:/bin"
 _NOTE = "# Made by weft.fabric; changes are overwritten."
 
@@ -44,6 +47,10 @@ _NOTE = "# Made by weft.fabric; changes are overwritten."
 #
 # conntrackd puts what a peer tells into the kernel at once, so nothing has to be committed at a failover. Who gives up
 # the role forgets what it knew of its own: an entry that times out there must not be deleted on the new primary.
+#
+# Routers that begin to advertise while others are being started take the processors that these need: where Open vSwitch
+# forwards in user space, more than all else together. So whoever starts among many leaves the first election until the
+# others have been started, too. A router's own clock says when, so nobody has to come back to let it go.
 #
 # A host may start hundreds of daemons at a time, so neither a start nor the first word of a keepalived that becomes a
 # backup runs a program that it does not need.
@@ -179,6 +186,13 @@ start)
     # In the place of keepalived, which it becomes. A router that starts before its HA link is wired would find no peer,
     # and take a role that somebody has. The peer may be dead, so this ends after some seconds.
     shift 2
+    # Whoever starts it among many says so, once.
+    crowd=0
+    if [ -s "$run/$name/crowd" ]; then
+        read -r crowd < "$run/$name/crowd"
+        : > "$run/$name/crowd"
+    fi
+    set -- "$@" "--config-id=crowd-$crowd"
     settings
     forget "$run/$name/keepalived.pid" "$run/$name/vrrp.pid" "$run/$name/checkers.pid" "$run/$name/bfd.pid" \
         "$run/$name/keep"

@@ -202,7 +202,14 @@ class VrrpRoutersEngine(Engine):
         self.systemd.stop([unit_name(name) for name in asked[vrrp_plan.RESTART]])
         starting = asked[vrrp_plan.START] + asked[vrrp_plan.RESTART]
         self._note(starting)
+        self._tell_crowd(starting)
         self.systemd.start([unit_name(name) for name in starting])
+
+    def _tell_crowd(self, names: t.Sequence[str]) -> None:
+        """Let each of many routers know for how long the others are being started."""
+        seconds = vrrp_plan.crowd_delay(len(names))
+        for name in names if seconds else ():
+            vrrp_files.write(os.path.join(self.paths.run, name, "crowd"), "%d\n" % seconds, durable=False)
 
     def _note(self, names: t.Iterable[str]) -> None:
         """Write down what the daemons were told."""
@@ -255,7 +262,10 @@ _TRACKED_FILE = re.compile(r'^(\s*file ")/run/[^"]+', re.MULTILINE)
 
 
 def _test(router: vrrp_current.Router) -> None:
-    """Let keepalived read a configuration before it replaces one that works: it may die of a reload."""
+    """Let keepalived read a configuration before it replaces one that works: it may die of a reload.
+
+    As one of a crowd, as that has lines of its own.
+    """
     with tempfile.TemporaryDirectory(prefix="weft-vrrp-") as directory:
         path = os.path.join(directory, vrrp_current.CONFIG)
         # keepalived 2.3 refuses a tracked file that isn't there yet.
@@ -264,7 +274,7 @@ def _test(router: vrrp_current.Router) -> None:
         config = _TRACKED_FILE.sub(lambda found: found.group(1) + tracked, router.files[vrrp_current.CONFIG] or "")
         vrrp_files.write(path, config, durable=False)
         words = ["ip", "netns", "exec", router.namespace, vrrp_program.executable("keepalived")]
-        done = command.run(words + ["--config-test", "--vrrp", "--use-file=" + path])
+        done = command.run(words + ["--config-test", "--vrrp", "--config-id=crowd-1", "--use-file=" + path])
     if done.returncode != 0:
         reason = " ".join((done.stderr + done.stdout).replace(directory + os.sep, "").split())
         raise FabricError("keepalived refuses the configuration of %s: %s" % (router.where, reason))

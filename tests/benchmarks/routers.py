@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
+import time
 import typing as t
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,9 @@ GOAL_MEMORY = 10.0  # MB for each router
 
 # What is measured: which script of router_script.
 SCRIPTS = {"(a) script": "make", "(A) script, by systemd": "make.systemd"}
+
+# Neither a script nor a play waits for it: each router has exactly one primary.
+SETTLED = "and settled"
 
 WATCHES = Path("/proc/sys/fs/inotify/max_user_instances")
 NAMESPACES = "/proc/sys/user/max_net_namespaces"
@@ -150,6 +154,13 @@ def wait_settled(what: str) -> dict[str, int]:
     return {name: len(routers) for name, routers in found.items()}
 
 
+def settling(what: str) -> tuple[float, dict[str, int]]:
+    """Return for how many seconds roles were still being found, and how many of them each host has."""
+    began = time.monotonic()
+    spread = wait_settled(what)
+    return time.monotonic() - began, spread
+
+
 def measure_memory(name: str) -> list[Process]:
     """Return the processes of a host's routers."""
     return [tuple(row) for row in json.loads(Host(name).run("python3 -", stdin=MEMORY, seconds=120))]
@@ -184,14 +195,17 @@ def one_turn(
     note("empty play with facts", empty_play(directory, True, LIMIT))
     for what, script in SCRIPTS.items():
         try:
-            note(what, max(on_all(lambda name, script=script: by_script(name, states[name], script)).values()))
-            wait_settled(what)
+            seconds = max(on_all(lambda name, script=script: by_script(name, states[name], script)).values())
+            note(what, seconds)
+            note(f"{what}, {SETTLED}", seconds + settling(what)[0])
         finally:
             on_all(lambda name: undo_script(name, states[name]))
     # Also gives the underlay's devices back what the script has turned off.
     play("weft.fabric.teardown", topology, *limit, seconds=600)
-    note("(b) site, cold", play("weft.fabric.site", topology, *limit, seconds=600).seconds)
-    spread = wait_settled("site")
+    cold = play("weft.fabric.site", topology, *limit, seconds=600)
+    note("(b) site, cold", cold.seconds)
+    seconds, spread = settling("site")
+    note(f"(b) site, cold, {SETTLED}", cold.seconds + seconds)
     unchanged = play("weft.fabric.site", topology, *limit, seconds=600)
     if unchanged.changed:
         raise AssertionError(f"not idempotent: {unchanged.changes()}")
@@ -234,11 +248,14 @@ def run() -> None:
             clean_up(topology, states)
     for what, seconds in rows.items():
         each = " ".join(f"{value:6.2f}" for value in seconds)
-        print(f"routers: {what:24s} {each}  median {median(seconds):6.2f} s")
+        print(f"routers: {what:36s} {each}  median {median(seconds):6.2f} s")
     a, b, c = (median(rows[key]) for key in ("(a) script", "(b) site, cold", "(c) site, unchanged"))
     bare, facts = median(rows["empty play"]), median(rows["empty play with facts"])
     print(f"routers: (b) / (1.5 x (a) + empty play)            = {b / (1.5 * a + bare):.2f}; goal: at most 1")
     print(f"routers: (b) / (1.5 x (a) + empty play with facts) = {b / (1.5 * a + facts):.2f}")
+    settled = 1.5 * median(rows[f"(a) script, {SETTLED}"]) + bare
+    ratio = median(rows[f"(b) site, cold, {SETTLED}"]) / settled
+    print(f"routers: the same, until each router has its primary = {ratio:.2f}")
     kept = median(rows["(A) script, by systemd"])
     print(f"routers: (b) / (1.5 x (A) + empty play)            = {b / (1.5 * kept + bare):.2f}; both with systemd")
     beside = median(rows["facts, beside routers"])

@@ -74,8 +74,8 @@ def test_the_nodes_of_a_router_differ_in_who_they_speak_to() -> None:
         assert f"unicast_src_ip {addresses[host]}" in node["config"]
         assert f"IPv4_address {addresses[host]}" in node["conntrackd"]
     # The preferred node is not made to wait.
-    assert "vrrp_startup_delay" not in first["config"]
-    assert "vrrp_startup_delay 4" in second["config"]
+    assert "    vrrp_startup_delay" not in first["config"]
+    assert "    vrrp_startup_delay 4" in second["config"]
 
 
 def test_a_primary_has_the_link_local_address_that_neighbours_know() -> None:
@@ -97,7 +97,7 @@ def test_a_router_with_three_nodes_tells_its_sessions_to_both_others() -> None:
     (router,) = compile_host(topology, "net3", "vrrp_routers")["vrrp_routers"]["routers"]
     assert len(router["peers"]) == 2
     assert "Multicast {\n        IPv4_address 239.192." in router["conntrackd"]
-    assert "vrrp_startup_delay 8" in router["config"]
+    assert "    vrrp_startup_delay 8" in router["config"]
 
 
 def test_a_host_begins_with_the_routers_that_prefer_it() -> None:

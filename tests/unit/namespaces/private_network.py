@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import subprocess
@@ -30,33 +31,51 @@ def _checked(result: int) -> None:
 
 
 @contextlib.contextmanager
+def _places() -> t.Iterator[None]:
+    """Have the directories of _FRESH for as long as somebody may mount something there.
+
+    To remove one takes away what others have mounted on it, each in a namespace of its own. So whoever has made one
+    removes it only when he is the last: all hold a lock, and his can be had alone.
+    """
+    users = os.open("/run", os.O_RDONLY)
+    try:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        made = [path for path in _FRESH if not os.path.isdir(path)]
+        for path in made:
+            os.makedirs(path, exist_ok=True)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                for path in made:
+                    os.rmdir(path)
+    finally:
+        os.close(users)
+
+
+@contextlib.contextmanager
 def private_network() -> t.Iterator[None]:
     """Be on a host without any network for a while."""
     assert os.geteuid() == 0, "these tests make network namespaces and need root"
     before = [(os.open(f"/proc/self/ns/{kind}", os.O_RDONLY), flag) for kind, flag in _CLONE.items()]
     directory = os.getcwd()
-    made = [path for path in _FRESH if not os.path.isdir(path)]
-    try:
-        for path in made:
-            os.mkdir(path)
-        _checked(_libc.unshare(sum(_CLONE.values())))
-        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-        for path in _FRESH:
-            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", path], check=True)
-        ip("link set lo up")
-        yield
-    finally:
-        # A thread that was started in the meantime (pytest has one for each test) shares our working directory, and as
-        # long as it does we may not leave the mount namespace.
-        _checked(_libc.unshare(_CLONE_FS))
-        for descriptor, flag in before:
-            _checked(_libc.setns(descriptor, flag))
-            os.close(descriptor)
-        os.chdir(directory)
-        for path in made:
-            # In use by now: somebody else has made namespaces in the meantime.
-            with contextlib.suppress(OSError):
-                os.rmdir(path)
+    with _places():
+        try:
+            _checked(_libc.unshare(sum(_CLONE.values())))
+            subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+            for path in _FRESH:
+                subprocess.run(["mount", "-t", "tmpfs", "tmpfs", path], check=True)
+            ip("link set lo up")
+            yield
+        finally:
+            # A thread that was started in the meantime (pytest has one for each test) shares our working directory, and
+            # as long as it does we may not leave the mount namespace.
+            _checked(_libc.unshare(_CLONE_FS))
+            for descriptor, flag in before:
+                _checked(_libc.setns(descriptor, flag))
+                os.close(descriptor)
+            os.chdir(directory)
 
 
 def ip(*lines: str, namespace: str | None = None) -> None:
